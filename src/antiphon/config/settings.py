@@ -1,0 +1,140 @@
+"""The settings tree. Environment names are `ANTIPHON_` + group + `_` + field, upper case; nothing else reads the environment.
+
+Built once in the composition root (`load_settings`) and passed in. docs/settings.md is generated from this file
+(`python scripts/generate_docs.py`), and tests/docs/test_settings.py fails when a field lacks its sentence or the page is stale.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def setting(default: Any, sentence: str, *, unit: str = "", secret: bool = False, **constraints: Any) -> Any:
+    """A field with what its documentation needs. `unit`: s, ms, bytes, ... or empty for names and switches."""
+    return Field(default=default, description=sentence, json_schema_extra={"unit": unit, "secret": secret}, **constraints)
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelServer(_Group):
+    base_url: str | None = setting(None, "Address of an OpenAI-compatible server, up to and with `/v1`. None: not used.")
+    model: str | None = setting(None, "Name of the model there.")
+    api_key: str | None = setting(None, "Key for that server; sent as a bearer token, never logged.", secret=True)
+
+
+class ChatServer(ModelServer):
+    connect_timeout_s: float = setting(10.0, "Longest time to connect to the model server.", unit="s", gt=0)
+    idle_timeout_s: float = setting(120.0, "Longest silence of the model server, first token included.", unit="s", gt=0)
+    retries: int = setting(2, "Further tries before the first token when the server is busy or away.", ge=0, le=10)
+    temperature: float | None = setting(None, "Sampling temperature; None: the model's default.", ge=0)
+    max_tokens: int | None = setting(None, "Longest answer; None: the model's default.", unit="tokens", gt=0)
+
+
+class Limits(_Group):
+    messages_per_minute: int = setting(30, "Chat messages one user may send in a minute. 0: no limit.", unit="1/min", ge=0)
+    connections_per_user: int = setting(20, "Open sockets of one user. 0: no limit.", ge=0)
+    connections: int = setting(10_000, "Open sockets of this process. 0: no limit.", ge=0)
+    subscriptions: int = setting(128, "Topics one connection may subscribe to. 0: no limit.", ge=0)
+    frame_bytes: int = setting(262_144, "Largest frame a client may send.", unit="bytes", ge=1024)
+    outbound_frame_bytes: int = setting(
+        262_144, "Largest frame the server sends; larger things go by reference.", unit="bytes", ge=4096
+    )
+    pending_bytes: int = setting(
+        1_048_576, "What may wait for one slow connection before it gets a snapshot instead.", unit="bytes", ge=65_536
+    )
+    idle_s: float = setting(1800.0, "A socket without activity or active run is closed after this. 0: never.", unit="s", ge=0)
+    upload_bytes: int = setting(200 * 2**20, "Largest uploaded file. 0: no limit.", unit="bytes", ge=0)
+    message_characters: int = setting(32_000, "Longest question.", unit="characters", ge=1)
+
+
+class Heartbeat(_Group):
+    interval_s: float = setting(25.0, "Time between two pings on `/ws/v1`.", unit="s", gt=0)
+    pong_timeout_s: float = setting(10.0, "Longest wait for a pong before the socket is closed with 4502.", unit="s", gt=0)
+    hello_timeout_s: float = setting(5.0, "Longest wait for `hello` of a socket that came without credentials.", unit="s", gt=0)
+
+
+class Runs(_Group):
+    max: int = setting(1000, "Runs at the same time; further ones wait as `queued`. 0: no limit.", ge=0)
+    replay_s: float = setting(600.0, "How long the deltas of a finished run can be replayed.", unit="s", ge=0)
+    checkpoint_s: float = setting(5.0, "How often the text of a running answer is written to its record.", unit="s", gt=0)
+    history_messages: int = setting(20, "Messages of the session that a model is given at most.", ge=0)
+
+
+class Run(_Group):
+    timeout_s: float = setting(600.0, "Longest time one run may take. 0: no limit.", unit="s", ge=0)
+
+
+class Log(_Group):
+    batch_ms: float = setting(50.0, "The event log is written to disk in batches of this length.", unit="ms", gt=0)
+    ring_entries: int = setting(8192, "Events kept in memory for each topic.", ge=16)
+    ring_bytes: int = setting(4 * 2**20, "Bytes of events kept in memory for each topic.", unit="bytes", ge=65_536)
+    replay_frames: int = setting(300, "A replay longer than this (after merging) becomes a snapshot.", ge=1)
+    replay_bytes: int = setting(262_144, "A replay larger than this (after merging) becomes a snapshot.", unit="bytes", ge=1024)
+
+
+class Ingest(_Group):
+    workers: int = setting(2, "Documents parsed at the same time, each in a process of its own.", ge=1, le=64)
+    memory_bytes: int = setting(2**30, "Memory one parser process may use before it is ended.", unit="bytes", ge=2**26)
+    timeout_s: float = setting(300.0, "Longest time for parsing one document.", unit="s", gt=0)
+    chunk_characters: int = setting(900, "Aimed length of a chunk.", unit="characters", ge=100, le=8000)
+    overlap_characters: int = setting(0, "Text repeated from the chunk before.", unit="characters", ge=0, le=2000)
+
+
+class Auth(_Group):
+    login_s: float = setting(30 * 86_400.0, "How long a cookie session lasts.", unit="s", gt=0)
+    ticket_s: float = setting(30.0, "How long a socket ticket is good for.", unit="s", gt=0)
+    origins: str = setting("", "Further origins allowed to use cookies, separated by commas; the server's own are always.")
+    allow_query_token: bool = setting(False, "Whether an API key is accepted in the query of a socket's address.")
+    recheck_s: float = setting(
+        2.0, "How often open sockets are checked against revoked rights (P7: at most 5 s).", unit="s", gt=0, le=5
+    )
+
+
+class Settings(BaseSettings):
+    """The whole tree. Instances are frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ANTIPHON_", env_nested_delimiter="_", env_nested_max_split=1, frozen=True, extra="ignore",
+        case_sensitive=False,
+    )  # fmt: skip
+
+    host: str = setting("127.0.0.1", "Address to listen on. Anything but loopback needs accounts (no `--no-auth`).")
+    port: int = setting(8000, "Port to listen on. 0: any free one.", ge=0, le=65_535)
+    data_dir: Path = setting(
+        None, "Folder of all data. Default: the user's data folder, or `data` under `make serve`.", validate_default=False
+    )
+    no_auth: bool = setting(False, "Everybody on this machine is the owner. Loopback only.")
+    owner_key: str | None = setting(
+        None, "Becomes the owner's API key at first start (32 or more characters).", secret=True, min_length=32
+    )
+    sample: bool = setting(True, "Whether the first start brings a small sample workspace.")
+    log_level: str = setting("info", "debug, info, warning or error; logs go to stderr.")
+    failpoint: str | None = setting(None, "For tests: kills the process with SIGKILL at this named place (`name[:n]`).")
+    plugins: str = setting("", "Import names of plug-ins to load besides the installed ones, separated by commas.")
+
+    chat: ChatServer = ChatServer()
+    embed: ModelServer = ModelServer()
+    rerank: ModelServer = ModelServer()
+    limits: Limits = Limits()
+    heartbeat: Heartbeat = Heartbeat()
+    runs: Runs = Runs()
+    run: Run = Run()
+    log: Log = Log()
+    ingest: Ingest = Ingest()
+    auth: Auth = Auth()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Reads the environment once. `overrides` (from the command line; None means not given) win over it."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    settings = Settings(**given)
+    if settings.data_dir is None:  # pyright: ignore[reportUnnecessaryComparison] - the default is filled in here
+        settings = settings.model_copy(update={"data_dir": user_data_path("antiphon", appauthor=False)})
+    return settings

@@ -1,0 +1,1 @@
+"""Flow definitions, node descriptors, validation against a catalogue and planning. Pure: nothing runs here."""

@@ -1,0 +1,1 @@
+"""The realtime protocol: events, commands, codec, cursor and the pure client reducer (rules R1-R7 of docs/protocol.md)."""

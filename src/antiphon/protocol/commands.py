@@ -1,0 +1,75 @@
+"""Commands of the realtime protocol, client -> server: each has `id`, each gets exactly one `ack`.
+
+`id` is a client UUID and the idempotency key. Extra fields are refused (they would be silently ignored rights).
+Normative: docs/protocol.md section 5. Tests: tests/unit/protocol/test_commands.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+
+class Payload(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Root of all payloads: what a command carries besides `type` and `id`."""
+
+
+class Since(Struct, frozen=True):
+    epoch: str
+    seq: int
+
+
+class SubscribeFilter(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    types: list[str] | None = None
+    nodes: list[str] | None = None
+
+
+class QuestionScope(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    workspace_ids: list[str] | None = None
+    document_ids: list[str] | None = None
+    tags: list[str] | None = None
+    paths: list[str] | None = None
+
+
+class Hello(Payload):
+    token: str | None = None
+
+
+class Subscribe(Payload):
+    topic: str
+    since: Since | None = None
+    filter: SubscribeFilter | None = None
+
+
+class Unsubscribe(Payload):
+    topic: str
+
+
+class ChatMessage(Payload):
+    content: str
+    session_id: str | None = None
+    workspace_id: str | None = None
+    attachments: list[dict[str, Any]] = []
+    model: str | None = None
+    scope: QuestionScope | None = None
+    parent_id: str | None = None
+    draft: str | None = None
+    on_busy: Literal["reject", "queue", "steer", "interrupt"] = "reject"
+
+
+class Stop(Payload):
+    run_id: str | None = None
+    session_id: str | None = None
+
+
+class History(Payload):
+    """`before`: a message id; `limit` 1..300."""
+
+    topic: str
+    before: str | None = None
+    limit: int = 50
+
+
+class Pong(Payload):
+    pass

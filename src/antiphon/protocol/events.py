@@ -1,0 +1,297 @@
+"""Every frame the server sends, as msgspec Structs tagged by `type`. Durable events carry `seq` (added by the log).
+
+Bodies are encoded once (`codec.encode_body`) and shared by all topics and subscribers; the envelope fields `timestamp`,
+`seq`, `topic`, `prev_seq` and `epoch` are spliced on afterwards. Add fields freely, never rename. Normative text:
+docs/protocol.md section 4. Tests: tests/unit/protocol/test_events.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+
+class Event(Struct, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
+    """Fields that any event may carry. `cause` is the id of the command that led to it."""
+
+    session_id: str | None = None
+    run_id: str | None = None
+    message_id: str | None = None
+    cause: str | None = None
+
+
+# --- durable, of a run -------------------------------------------------------------------------------------------------
+
+
+class UserMessage(Event, tag="user_message"):
+    content: str
+    parent_id: str | None = None
+    attachments: list[dict[str, Any]] = []
+    author: dict[str, str | None] = {}
+    client_id: str | None = None
+
+
+class RunStarted(Event, tag="run_started"):
+    kind: Literal["chat", "flow"]
+    model: str
+    attempt: int
+    flow_id: str | None = None
+    parent_run_id: str | None = None
+
+
+class Status(Event, tag="status"):
+    """`phase`: queued, condensing, retrieving, reranking, generating, steering, tool, ... `content` is for people."""
+
+    phase: str
+    content: str
+    counts: dict[str, int] = {}
+    elapsed_ms: int | UnsetType = UNSET
+    progress: float | UnsetType = UNSET
+
+
+class Sources(Event, tag="sources"):
+    """`sources`: see `antiphon.conversations.sources.Source`; snippets are at most 1,000 characters."""
+
+    sources: list[dict[str, Any]] | UnsetType = UNSET
+
+
+class Citation(Event, tag="citation"):
+    """`start`, `end`: code points of the answer. `source_id` None: the mark has no source."""
+
+    n: int
+    source_id: str | UnsetType | None = UNSET
+    start: int | UnsetType = UNSET
+    end: int | UnsetType = UNSET
+    source_start: int | UnsetType = UNSET
+    source_end: int | UnsetType = UNSET
+
+
+class AnswerChunk(Event, tag="answer_chunk"):
+    """`offset`: code points of the message before this piece."""
+
+    content: str
+    offset: int | UnsetType = UNSET
+
+
+class ReasoningChunk(Event, tag="reasoning_chunk"):
+    content: str
+    offset: int | UnsetType = UNSET
+
+
+class AnswerReplace(Event, tag="answer_replace"):
+    content: str
+    reason: str
+
+
+class ToolCall(Event, tag="tool_call"):
+    tool_call_id: str
+    name: str
+    phase: Literal["started", "arguments", "running", "result", "failed", "denied"]
+    arguments: str | UnsetType = UNSET
+    result_summary: str | UnsetType = UNSET
+    result_ref: str | UnsetType = UNSET
+    duration_ms: int | UnsetType = UNSET
+
+
+class Usage(Event, tag="usage"):
+    prompt_tokens: int | UnsetType | None = UNSET
+    completion_tokens: int | UnsetType | None = UNSET
+    first_token_ms: int | UnsetType | None = UNSET
+    retrieval_ms: int | UnsetType | None = UNSET
+    tokens_per_s: float | UnsetType | None = UNSET
+    tool_calls: int | UnsetType = UNSET
+
+
+class Complete(Event, tag="complete"):
+    """Once per run and topic. `text_sha256`: hex, of the answer's UTF-8; `text_length`: code points."""
+
+    status: Literal["completed", "stopped", "failed", "interrupted"]
+    text_length: int | UnsetType = UNSET
+    text_sha256: str | UnsetType = UNSET
+    finish_reason: str | None = None
+    stopped_by: dict[str, str] | None = None
+
+
+class RunError(Event, tag="error"):
+    """Durable when it belongs to a run; without `seq` when it belongs to a connection."""
+
+    code: str
+    message: str
+    retryable: bool | UnsetType = UNSET
+    retry_after_ms: int | None = None
+    data: dict[str, Any] = {}
+
+
+# --- durable, of nodes (topic run, node_status on the session) -----------------------------------------------------------
+
+
+class NodeStarted(Event, tag="node_started"):
+    node_id: str
+    label: str
+    iteration: int | UnsetType = UNSET
+
+
+class NodeChunk(Event, tag="node_chunk"):
+    node_id: str
+    port: str
+    content: str
+    offset: int | UnsetType = UNSET
+
+
+class NodeOutput(Event, tag="node_output"):
+    """`output` is a small JSON-able summary; larger ones go by `output_ref`."""
+
+    node_id: str
+    port: str
+    output: Any = None
+    output_ref: str | None = None
+
+
+class NodeFinished(Event, tag="node_finished"):
+    node_id: str
+    duration_ms: int | UnsetType = UNSET
+    cached: bool | UnsetType = UNSET
+
+
+class NodeFailed(Event, tag="node_failed"):
+    node_id: str
+    code: str
+    message: str
+    duration_ms: int | UnsetType = UNSET
+
+
+class NodeStatus(Event, tag="node_status"):
+    node_id: str
+    label: str
+    state: Literal["running", "finished", "failed", "skipped"]
+
+
+# --- durable, of conversations, users and workspaces ----------------------------------------------------------------------
+
+
+class SessionCreated(Event, tag="session_created"):
+    session: dict[str, Any]
+
+
+class SessionUpdated(Event, tag="session_updated"):
+    changes: dict[str, Any]
+
+
+class SessionDeleted(Event, tag="session_deleted"):
+    pass
+
+
+class RunStateChanged(Event, tag="run_state"):
+    state: str
+
+
+class MessageUpdated(Event, tag="message_updated"):
+    changes: dict[str, Any]
+
+
+class MessageDeleted(Event, tag="message_deleted"):
+    pass
+
+
+class Notice(Event, tag="notice"):
+    notice_id: str
+    content: str
+    level: Literal["info", "warning", "error"] = "info"
+    source: str | None = None
+
+
+class DocumentProgress(Event, tag="document_progress"):
+    document_id: str
+    stage: str
+    done: int | UnsetType = UNSET
+    total: int | UnsetType | None = UNSET
+    pages_ready: int | UnsetType = UNSET
+    eta_ms: int | None = None
+
+
+class DocumentReady(Event, tag="document_ready"):
+    document_id: str
+    name: str
+    passages: int | UnsetType = UNSET
+
+
+class DocumentFailed(Event, tag="document_failed"):
+    document_id: str
+    name: str
+    error: dict[str, Any]
+
+
+class DocumentDeleted(Event, tag="document_deleted"):
+    document_id: str
+
+
+# --- ephemeral: no seq, never replayed -----------------------------------------------------------------------------------
+
+
+class Welcome(Event, tag="welcome"):
+    connection_id: str
+    user: dict[str, str]
+    limits: dict[str, Any]
+    heartbeat_ms: int
+    features: list[str]
+
+
+class Ack(Event, tag="ack", omit_defaults=False):
+    reply_to: str | None
+    ok: bool
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    duplicate: bool = False
+
+
+class Subscribed(Event, tag="subscribed"):
+    topic: str
+    epoch: str
+    seq: int
+    mode: Literal["replay", "snapshot", "live"]
+
+
+class Unsubscribed(Event, tag="unsubscribed"):
+    topic: str
+    code: str | None = None
+    reason: str | None = None
+
+
+class Snapshot(Event, tag="snapshot"):
+    """Replaces all the client knows of the topic. `messages`: the last 50 of the active branch, shape of the REST
+    message; texts beyond the frame limit come with `content_ref` instead."""
+
+    topic: str
+    epoch: str
+    seq: int
+    messages: list[dict[str, Any]] | UnsetType = UNSET
+    active_runs: list[dict[str, Any]] | UnsetType = UNSET
+    pending_inputs: list[dict[str, Any]] | UnsetType = UNSET
+    has_more: bool | UnsetType = UNSET
+    state: dict[str, Any] | UnsetType = UNSET
+
+
+class Ping(Event, tag="ping"):
+    """`heads`: {topic: seq} of this connection's subscriptions."""
+
+    heads: dict[str, int]
+
+
+class Draining(Event, tag="draining"):
+    reconnect_in_ms: int
+
+
+class TokenExpiring(Event, tag="token_expiring"):
+    expires_in_ms: int
+
+
+DURABLE_EVENTS: tuple[type[Event], ...] = (
+    UserMessage, RunStarted, Status, Sources, Citation, AnswerChunk, ReasoningChunk, AnswerReplace, ToolCall, Usage,
+    Complete, RunError, NodeStarted, NodeChunk, NodeOutput, NodeFinished, NodeFailed, NodeStatus, SessionCreated,
+    SessionUpdated, SessionDeleted, RunStateChanged, MessageUpdated, MessageDeleted, Notice, DocumentProgress,
+    DocumentReady, DocumentFailed, DocumentDeleted,
+)  # fmt: skip
+EPHEMERAL_EVENTS: tuple[type[Event], ...] = (
+    Welcome, Ack, Subscribed, Unsubscribed, Snapshot, Ping, Draining, TokenExpiring,
+)  # fmt: skip

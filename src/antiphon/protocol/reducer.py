@@ -1,0 +1,234 @@
+"""The pure client reducer: frames of one topic in, state out. Rules R2-R4 and R8 of docs/protocol.md section 6.
+
+The same rules are in the TypeScript client. Knows no network: `TopicState.apply` says what to do with a frame, the
+connection does it. Property tests: tests/properties/test_reducer.py (old snapshot + events == new snapshot).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+Frame = dict[str, Any]
+
+
+class Outcome(Enum):
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    """seq <= last: dropped, harmless."""
+    GAP = "gap"
+    """Something is missing before this frame, or its text does not fit: subscribe again with `since`, or without when
+    `position` is None afterwards."""
+    IGNORED = "ignored"
+    """No seq, and nothing a topic's state depends on."""
+
+
+class TopicState:
+    """What a client knows of one topic. `messages` by id in order of arrival; `runs` by id; `nodes` by (run, node)."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self.epoch: str | None = None
+        self.last_seq = 0
+        self.messages: dict[str, Frame] = {}
+        self.active_runs: dict[str, Frame] = {}
+        self.completed: dict[str, str] = {}
+        self.documents: dict[str, Frame] = {}
+        self.nodes: dict[str, Frame] = {}
+        self.has_more = False
+
+    @property
+    def position(self) -> dict[str, Any] | None:
+        """`since` for the next subscribe; None before the first position."""
+        return None if self.epoch is None else {"epoch": self.epoch, "seq": self.last_seq}
+
+    def apply(self, frame: Frame) -> Outcome:
+        kind = frame.get("type")
+        if kind == "snapshot":
+            self._replace(frame)
+            return Outcome.APPLIED
+        if kind == "subscribed":
+            return self._subscribed(frame)
+        seq = frame.get("seq")
+        if seq is None:
+            return Outcome.IGNORED
+        if seq <= self.last_seq:
+            return Outcome.DUPLICATE
+        previous = frame.get("prev_seq", seq - 1)
+        if self.epoch is None or previous != self.last_seq:
+            return Outcome.GAP
+        reduce = _REDUCERS.get(str(kind))
+        if reduce is not None and not reduce(self, frame):
+            self.epoch = None
+            return Outcome.GAP
+        self.last_seq = seq
+        return Outcome.APPLIED
+
+    def _subscribed(self, frame: Frame) -> Outcome:
+        """A replay or live subscription must go on where we are; a snapshot frame follows otherwise."""
+        if frame.get("mode") == "snapshot":
+            return Outcome.APPLIED
+        if self.epoch is not None and frame.get("epoch") != self.epoch:
+            self.epoch = None
+            return Outcome.GAP
+        return Outcome.APPLIED
+
+    def _replace(self, frame: Frame) -> None:
+        self.epoch, self.last_seq = frame["epoch"], frame["seq"]
+        self.messages = {message["id"]: dict(message) for message in frame.get("messages", [])}
+        self.active_runs = {run["run_id"]: dict(run) for run in frame.get("active_runs", [])}
+        self.completed, self.nodes = {}, {}
+        self.documents = {d["id"]: dict(d) for d in frame.get("state", {}).get("documents", [])}
+        self.has_more = bool(frame.get("has_more", False))
+
+    def text(self, message_id: str) -> str:
+        return str(self.messages[message_id]["content"])
+
+
+def _message(state: TopicState, frame: Frame) -> Frame | None:
+    return state.messages.get(str(frame.get("message_id")))
+
+
+def _user_message(state: TopicState, frame: Frame) -> bool:
+    state.messages[frame["message_id"]] = {
+        "id": frame["message_id"], "role": "user", "content": frame["content"], "state": "complete",
+        "parent_id": frame.get("parent_id"), "run_id": frame.get("run_id"), "author": frame.get("author", {}),
+        "client_id": frame.get("client_id"), "created_at": frame.get("timestamp"), "sources": [], "citations": [],
+    }  # fmt: skip
+    return True
+
+
+def _run_started(state: TopicState, frame: Frame) -> bool:
+    run_id, message_id = frame["run_id"], frame.get("message_id")
+    state.active_runs[run_id] = {"run_id": run_id, "message_id": message_id, "state": "running"}
+    if message_id and message_id not in state.messages:
+        parent = next(
+            (m["id"] for m in reversed(state.messages.values()) if m["role"] == "user" and m.get("run_id") == run_id), None
+        )
+        state.messages[message_id] = {
+            "id": message_id, "role": "assistant", "content": "", "state": "streaming", "run_id": run_id, "parent_id": parent,
+            "sources": [], "citations": [], "created_at": frame.get("timestamp"),
+        }  # fmt: skip
+    return True
+
+
+def _sources(state: TopicState, frame: Frame) -> bool:
+    message = _message(state, frame)
+    if message is not None:
+        message["sources"] = frame.get("sources", [])
+    return True
+
+
+def _citation(state: TopicState, frame: Frame) -> bool:
+    message = _message(state, frame)
+    if message is not None:
+        keys = ("n", "source_id", "start", "end", "source_start", "source_end")
+        message["citations"] = [*message["citations"], {key: frame[key] for key in keys if key in frame}]
+    return True
+
+
+def _answer_chunk(state: TopicState, frame: Frame) -> bool:
+    """The chunk must begin exactly where the text ends (R4)."""
+    message = _message(state, frame)
+    if message is None:
+        return False
+    if frame.get("offset", len(message["content"])) != len(message["content"]):
+        return False
+    message["content"] += frame["content"]
+    return True
+
+
+def _answer_replace(state: TopicState, frame: Frame) -> bool:
+    message = _message(state, frame)
+    if message is not None:
+        message["content"] = frame["content"]
+    return True
+
+
+_MESSAGE_STATES = {"completed": "complete", "stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}
+
+
+def _complete(state: TopicState, frame: Frame) -> bool:
+    run_id = str(frame.get("run_id"))
+    state.active_runs.pop(run_id, None)
+    state.completed[run_id] = frame["status"]
+    message = _message(state, frame)
+    if message is not None:
+        if frame.get("text_length", len(message["content"])) != len(message["content"]):
+            return False
+        message["state"] = _MESSAGE_STATES[frame["status"]]
+        if frame.get("stopped_by"):
+            message["stopped_by"] = frame["stopped_by"]
+    return True
+
+
+def _error(state: TopicState, frame: Frame) -> bool:
+    message = _message(state, frame)
+    if message is not None:
+        message["error"] = {"code": frame["code"], "message": frame["message"]}
+    return True
+
+
+def _usage(state: TopicState, frame: Frame) -> bool:
+    message = _message(state, frame)
+    if message is not None:
+        envelope = {"type", "seq", "prev_seq", "topic", "timestamp", "session_id", "run_id", "message_id", "cause", "epoch"}
+        message["usage"] = {key: value for key, value in frame.items() if key not in envelope}
+    return True
+
+
+def _message_updated(state: TopicState, frame: Frame) -> bool:
+    message = _message(state, frame)
+    if message is not None:
+        message.update(frame.get("changes", {}))
+    return True
+
+
+def _message_deleted(state: TopicState, frame: Frame) -> bool:
+    state.messages.pop(str(frame.get("message_id")), None)
+    return True
+
+
+def _node_started(state: TopicState, frame: Frame) -> bool:
+    state.nodes[frame["node_id"]] = {"state": "running", "label": frame.get("label", ""), "text": {}}
+    return True
+
+
+def _node_chunk(state: TopicState, frame: Frame) -> bool:
+    texts = state.nodes.setdefault(frame["node_id"], {"state": "running", "label": "", "text": {}})["text"]
+    before = texts.get(frame["port"], "")
+    if frame.get("offset", len(before)) != len(before):
+        return False
+    texts[frame["port"]] = before + frame["content"]
+    return True
+
+
+def _node_ended(state: TopicState, frame: Frame) -> bool:
+    node = state.nodes.setdefault(frame["node_id"], {"state": "running", "label": "", "text": {}})
+    node["state"] = "finished" if frame["type"] == "node_finished" else "failed"
+    return True
+
+
+def _document(state: TopicState, frame: Frame) -> bool:
+    document_id = frame["document_id"]
+    if frame["type"] == "document_deleted":
+        state.documents.pop(document_id, None)
+        return True
+    document = state.documents.setdefault(document_id, {"id": document_id})
+    if frame["type"] == "document_progress":
+        document.update(state=frame["stage"], pages_ready=frame.get("pages_ready", document.get("pages_ready", 0)))
+    else:
+        document["state"] = "ready" if frame["type"] == "document_ready" else "failed"
+        if "error" in frame:
+            document["error"] = frame["error"]
+    return True
+
+
+_REDUCERS = {
+    "user_message": _user_message, "run_started": _run_started, "sources": _sources, "citation": _citation,
+    "answer_chunk": _answer_chunk, "answer_replace": _answer_replace, "complete": _complete, "error": _error,
+    "usage": _usage, "message_updated": _message_updated, "message_deleted": _message_deleted,
+    "node_started": _node_started, "node_chunk": _node_chunk, "node_finished": _node_ended, "node_failed": _node_ended,
+    "document_progress": _document, "document_ready": _document, "document_failed": _document,
+    "document_deleted": _document,
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Lexical (later dense, fusion, rerank) search -> passages with exact places. Subsystem: docs/subsystems/retrieval.md."""

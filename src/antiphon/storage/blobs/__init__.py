@@ -1,0 +1,1 @@
+"""Blobs: the original files, content-addressed and reference-counted."""

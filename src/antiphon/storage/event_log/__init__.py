@@ -1,0 +1,1 @@
+"""The event log: ordered, resumable topics. One ordering authority; transports only read it."""

@@ -1,0 +1,1 @@
+"""Records: the typed rows of the store of record, read only with a Scope."""

@@ -1,0 +1,241 @@
+"""The rows of the store of record: one frozen Struct per table, and the `Table` that says who owns it.
+
+A column holds str, int, float, bool, None, or a JSON-able list/dict. Times are seconds since the epoch. Every table has a
+text primary key `id`. Schema changes need an Alembic revision (storage/sqlite/migrations) and a new fixture folder.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Generic, Literal, TypeVar
+
+from msgspec import Struct
+
+RunState = Literal["queued", "running", "completed", "stopped", "failed", "interrupted"]
+MessageState = Literal["streaming", "complete", "stopped", "failed", "interrupted"]
+DocumentState = Literal["queued", "parsing", "indexing", "embedding", "ready", "failed", "deleting"]
+Visibility = Literal["private", "workspace"]
+TERMINAL_RUN_STATES: frozenset[str] = frozenset({"completed", "stopped", "failed", "interrupted"})
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    id: str
+
+
+class UserRow(Row, frozen=True, kw_only=True):
+    name: str
+    password_hash: str | None = None
+    server_owner: bool = False
+    suspended: bool = False
+    created_at: float
+
+
+class LoginRow(Row, frozen=True, kw_only=True):
+    """A cookie session. `secret_hash` is sha256 hex of the cookie's secret part."""
+
+    user_id: str
+    secret_hash: str
+    created_at: float
+    expires_at: float
+    revoked_at: float | None = None
+
+
+class KeyRow(Row, frozen=True, kw_only=True):
+    """An API key. `secret_hash` is sha256 hex of the whole key (it has 256 random bits); shown once, never stored."""
+
+    name: str
+    user_id: str
+    secret_hash: str
+    workspace_id: str | None = None
+    role: str | None = None
+    created_at: float
+    last_used_at: float | None = None
+    revoked_at: float | None = None
+
+
+class WorkspaceRow(Row, frozen=True, kw_only=True):
+    slug: str
+    name: str
+    model: str | None = None
+    instructions: str = ""
+    mode: Literal["documents_only", "open"] = "documents_only"
+    k: int = 6
+    language: str | None = None
+    created_at: float
+    deleted_at: float | None = None
+
+
+class MemberRow(Row, frozen=True, kw_only=True):
+    """`id` is `{workspace_id}:{user_id}`."""
+
+    workspace_id: str
+    user_id: str
+    role: str
+    created_at: float
+
+
+class SessionRow(Row, frozen=True, kw_only=True):
+    """`name` is the caller's own id for it, unique per (workspace, author); None when we made the id."""
+
+    workspace_id: str
+    author_id: str
+    title: str = ""
+    visibility: Visibility = "private"
+    pinned: bool = False
+    name: str | None = None
+    leaf_message_id: str | None = None
+    created_at: float
+    updated_at: float
+
+
+class MessageRow(Row, frozen=True, kw_only=True):
+    """`ordinal` counts from 1 inside the session. `content` of a streaming answer is its last checkpoint."""
+
+    session_id: str
+    workspace_id: str
+    ordinal: int
+    parent_id: str | None = None
+    role: Literal["user", "assistant"]
+    content: str = ""
+    state: MessageState = "complete"
+    run_id: str | None = None
+    author_id: str | None = None
+    author_name: str | None = None
+    client_id: str | None = None
+    attachments: list[dict[str, Any]] = []
+    sources: list[dict[str, Any]] = []
+    citations: list[dict[str, Any]] = []
+    usage: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    stopped_by: str | None = None
+    created_at: float
+
+
+class RunRow(Row, frozen=True, kw_only=True):
+    session_id: str | None = None
+    workspace_id: str
+    author_id: str
+    kind: Literal["chat", "flow"] = "chat"
+    flow_id: str | None = None
+    model: str
+    message_id: str | None = None
+    user_message_id: str | None = None
+    state: RunState = "queued"
+    attempt: int = 1
+    parent_run_id: str | None = None
+    owner: str | None = None
+    lease_until: float | None = None
+    stop_requested_by: str | None = None
+    error: dict[str, Any] | None = None
+    record: dict[str, Any] = {}
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+
+
+class CommandRow(Row, frozen=True, kw_only=True):
+    """Idempotency: `id` is `{user_id}:{command id}`; kept 24 h. `fingerprint` is sha256 of verb and payload."""
+
+    user_id: str
+    verb: str
+    fingerprint: str
+    result: dict[str, Any]
+    created_at: float
+
+
+class DocumentRow(Row, frozen=True, kw_only=True):
+    """`version` counts from 1; the live rows of pages and chunks are those of this version. `deleted_at` set: invisible."""
+
+    workspace_id: str
+    name: str
+    path: str = ""
+    tags: list[str] = []
+    state: DocumentState = "queued"
+    searchable: bool = False
+    error: dict[str, Any] | None = None
+    media_type: str = "application/octet-stream"
+    bytes: int = 0
+    sha256: str = ""
+    version: int = 1
+    pages: int | None = None
+    pages_ready: int = 0
+    passages: int = 0
+    progress: dict[str, Any] | None = None
+    title: str = ""
+    outline: list[dict[str, Any]] = []
+    added_by: str | None = None
+    created_at: float
+    updated_at: float
+    deleted_at: float | None = None
+
+
+class PageRow(Row, frozen=True, kw_only=True):
+    """The stored text of a page (1-based; a document without pages has one page, number 1). `id` = doc:version:number."""
+
+    document_id: str
+    workspace_id: str
+    version: int
+    number: int
+    text: str
+    width_pt: float | None = None
+    height_pt: float | None = None
+
+
+class OutboxRow(Row, frozen=True, kw_only=True):
+    """A closing event that must reach the log exactly once. `id` is the event id; removed with the batch that holds it."""
+
+    topics: list[str]
+    body: str
+    created_at: float
+
+
+class FlowRow(Row, frozen=True, kw_only=True):
+    workspace_id: str
+    slug: str
+    name: str
+    version: int = 1
+    definition: dict[str, Any] = {}
+    created_at: float
+    updated_at: float
+
+
+class Owner(Enum):
+    """How a Scope decides on a row."""
+
+    SERVER = "server"
+    """Not owned: users, keys, logins, idempotency, outbox. Only access, commands and storage itself read them."""
+    WORKSPACE = "workspace"
+    """Visible when `scope.sees(row.workspace_id)`."""
+    ITSELF = "itself"
+    """The workspace row: visible when `scope.sees(row.id)`."""
+    SESSION = "session"
+    """Visible when the workspace is, and the author is the caller or the visibility is `workspace`."""
+    IN_SESSION = "in_session"
+    """Visible when the row of `session_id` is (a row without session: when `author_id` is the caller)."""
+
+
+R = TypeVar("R", bound=Row)
+
+
+class Table(Struct, Generic[R], frozen=True, kw_only=True):
+    name: str
+    row: type[R]
+    owner: Owner
+
+
+USERS = Table(name="users", row=UserRow, owner=Owner.SERVER)
+LOGINS = Table(name="logins", row=LoginRow, owner=Owner.SERVER)
+KEYS = Table(name="keys", row=KeyRow, owner=Owner.SERVER)
+WORKSPACES = Table(name="workspaces", row=WorkspaceRow, owner=Owner.ITSELF)
+MEMBERS = Table(name="members", row=MemberRow, owner=Owner.WORKSPACE)
+SESSIONS = Table(name="sessions", row=SessionRow, owner=Owner.SESSION)
+MESSAGES = Table(name="messages", row=MessageRow, owner=Owner.IN_SESSION)
+RUNS = Table(name="runs", row=RunRow, owner=Owner.IN_SESSION)
+COMMANDS = Table(name="commands", row=CommandRow, owner=Owner.SERVER)
+DOCUMENTS = Table(name="documents", row=DocumentRow, owner=Owner.WORKSPACE)
+PAGES = Table(name="pages", row=PageRow, owner=Owner.WORKSPACE)
+OUTBOX = Table(name="outbox", row=OutboxRow, owner=Owner.SERVER)
+FLOWS = Table(name="flows", row=FlowRow, owner=Owner.WORKSPACE)
+TABLES: tuple[Table[Any], ...] = (
+    USERS, LOGINS, KEYS, WORKSPACES, MEMBERS, SESSIONS, MESSAGES, RUNS, COMMANDS, DOCUMENTS, PAGES, OUTBOX, FLOWS,
+)  # fmt: skip
