@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -50,6 +50,11 @@ class Call(Generic[S]):
     services: S
     command_id: str | None
     request_id: str
+    after: list[Callable[[], None]]
+
+    def after_ack(self, callback: Callable[[], None]) -> None:
+        """`callback` runs right after the caller was answered: what a command causes comes behind its ack."""
+        self.after.append(callback)
 
     @property
     def caller(self) -> Identity:
@@ -76,13 +81,27 @@ class Command(Generic[P, S]):
     socket: bool = False
 
 
+class Credentials(Protocol):
+    """`library.accounts.Accounts`, as the table sees it."""
+
+    async def demand_valid(self, identity: Identity, /) -> None:
+        """Raises Unauthorized or TokenExpired when what the caller came with is not good any more."""
+        ...
+
+
 class CommandTable(Generic[S]):
-    def __init__(self, commands: list[Command[Any, S]], *, services: S, memberships: Memberships) -> None:
+    """`credentials`: asked before every call, because sockets keep an identity for hours. None: nothing can be revoked
+    (tests of the table itself)."""
+
+    def __init__(
+        self, commands: list[Command[Any, S]], *, services: S, memberships: Memberships, credentials: Credentials | None = None
+    ) -> None:
         self._commands = {command.verb: command for command in commands}
         if len(self._commands) != len(commands):
             raise ValueError("A verb is in the table twice.")
         self._services = services
         self._memberships = memberships
+        self._credentials = credentials
 
     def __iter__(self) -> Iterator[Command[Any, S]]:
         return iter(self._commands.values())
@@ -94,20 +113,51 @@ class CommandTable(Generic[S]):
             raise UnknownType(f"No command {verb[:80]!r} here.") from None
 
     async def execute(
-        self, verb: str, fields: dict[str, Any], *, identity: Identity | None, request_id: str, command_id: str | None = None
-    ) -> Result:
-        """Raises UnknownType, BadRequest (payload), Unauthorized, Forbidden, and what the handler raises."""
+        self, verb: str, fields: dict[str, Any], *, identity: Identity | None, request_id: str, command_id: str | None = None,
+        after: list[Callable[[], None]] | None = None,
+    ) -> Result:  # fmt: skip
+        """Raises UnknownType, BadRequest (payload), Unauthorized, Forbidden, and what the handler raises.
+
+        `after`: the caller runs what is in it once it has sent the answer, also when the peer is gone by then. Without
+        it that is done here, before the result is returned."""
+        deferred: list[Callable[[], None]] = [] if after is None else after
+        result = await self._handle(verb, fields, identity, request_id, command_id, deferred)
+        if after is None:
+            for callback in deferred:
+                callback()
+        return result
+
+    async def _handle(
+        self, verb: str, fields: dict[str, Any], identity: Identity | None, request_id: str, command_id: str | None,
+        after: list[Callable[[], None]],
+    ) -> Result:  # fmt: skip
+        command = self.admit(verb, identity)
+        try:
+            payload = msgspec.convert(fields, command.payload)
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise BadRequest(f"{verb}: {error}.") from None
+        reach = await self.reach(verb, identity)
+        call = Call(
+            identity=identity, scope=reach, services=self._services, command_id=command_id, request_id=request_id, after=after
+        )  # fmt: skip
+        return await command.handler(call, payload)
+
+    def admit(self, verb: str, identity: Identity | None) -> Command[Any, S]:
+        """The command, if a caller of this kind may try it at all: what can be refused before a body is read.
+
+        Raises UnknownType, Unauthorized, Forbidden, as `execute` would."""
         command = self[verb]
         if identity is None and command.right is not Right.ANONYMOUS:
             raise Unauthorized("Sign in first, or send `Authorization: Bearer KEY`.")
         if command.right is Right.SERVER_OWNER and not (identity and identity.server_owner):
             raise Forbidden("Only the owner of this server may do that.")
-        try:
-            payload = msgspec.convert(fields, command.payload)
-        except (msgspec.ValidationError, RecursionError) as error:
-            raise BadRequest(f"{verb}: {error}.") from None
-        reach = None
-        if identity is not None and command.right is not Right.ANONYMOUS:
-            reach = await scope(identity, _ACTIONS[command.right], self._memberships)
-        call = Call(identity=identity, scope=reach, services=self._services, command_id=command_id, request_id=request_id)
-        return await command.handler(call, payload)
+        return command
+
+    async def reach(self, verb: str, identity: Identity | None) -> Scope | None:
+        """The scope that `execute` gives the handler; None for ANONYMOUS verbs."""
+        right = self[verb].right
+        if identity is None or right is Right.ANONYMOUS:
+            return None
+        if self._credentials is not None:
+            await self._credentials.demand_valid(identity)
+        return await scope(identity, _ACTIONS[right], self._memberships)

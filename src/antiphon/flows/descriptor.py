@@ -1,7 +1,8 @@
 """What a node type is, as pure data: typed ports and a settings schema. The implementation is elsewhere (runs, plug-ins).
 
 Port types: `text`, `number`, `boolean`, `json`, `messages`, `passages`, `stream[text]`, `any`. A `stream[text]` output may
-feed a `text` input (the executor waits for its end); any output may feed `any`.
+feed a `text` input (the executor waits for its end), a `text` output a `stream[text]` input (a stream of one piece that has
+ended); any output may feed `any`, which gets plain data, a stream as its whole text. The rules as code: port_types.py.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ class Port(Struct, frozen=True, kw_only=True):
 
 
 class NodeDescriptor(Struct, frozen=True, kw_only=True):
-    """`settings_schema` is a JSON Schema object. `pure`: equal inputs give equal outputs (may be cached).
-    `side_effects`: a run that has started it is never retried by itself."""
+    """`settings_schema` is a JSON Schema object of the subset in settings_schema.py; {} takes no settings. `pure`: equal
+    inputs give equal outputs (may be cached). `side_effects`: a run that has started it is never retried by itself.
+    `unique`: a flow holds at most one. `output`: what this node gives back is the flow's result; a flow needs one."""
 
     type: str
     version: int = 1
@@ -37,6 +39,8 @@ class NodeDescriptor(Struct, frozen=True, kw_only=True):
     settings_schema: dict[str, Any] = {}
     pure: bool = False
     side_effects: bool = False
+    unique: bool = False
+    output: bool = False
 
 
 class Catalogue:

@@ -237,12 +237,14 @@ class Welcome(Event, tag="welcome"):
     features: list[str]
 
 
-class Ack(Event, tag="ack", omit_defaults=False):
+class Ack(Event, tag="ack"):
+    """Every field is always there: `result` when ok, `error` when not."""
+
     reply_to: str | None
     ok: bool
-    result: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
-    duplicate: bool = False
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    duplicate: bool
 
 
 class Subscribed(Event, tag="subscribed"):

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from antiphon.access.scope import Scope
 from antiphon.core.runtime import Runtime
+from antiphon.flows.descriptor import NodeDescriptor
 from antiphon.models.chat import ChatMessage, ChatModels
 from antiphon.retrieve.passage import Passage, Retriever
 from antiphon.storage.lexical.contract import SearchFilter
@@ -105,6 +106,15 @@ class NodeImplementation(Protocol):
     async def run(self, context: NodeContext, inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Output port -> value. Raises an AntiphonError a user can read, anything else becomes `tool_failed`."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeType:
+    """What a plug-in registers: a descriptor with its implementation. One instance serves all runs at the same time, so it
+    keeps nothing of a run; everything of a run is in the context."""
+
+    descriptor: NodeDescriptor
+    implementation: NodeImplementation
 
 
 class NodeObserver(Protocol):

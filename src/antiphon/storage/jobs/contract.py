@@ -80,6 +80,11 @@ class JobQueue(Protocol):
         """Cancels all queued and running jobs of the subject; the number of them."""
         ...
 
+    async def release_others(self, owner: str) -> int:
+        """Frees all claims of other owners; the number of them. For a start that holds the folder's lock: nobody else
+        can be alive."""
+        ...
+
     async def wait(self, timeout_s: float) -> None:
         """Returns when something may have been enqueued, or after the time-out."""
         ...

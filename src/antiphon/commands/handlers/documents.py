@@ -1,0 +1,122 @@
+"""Handlers of documents, their pages and files. Tests: tests/unit/commands/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from antiphon.commands.paging import page_of, place_of
+from antiphon.commands.payloads.documents import (
+    DocumentAdd,
+    DocumentList,
+    DocumentOne,
+    DocumentPage,
+    DocumentPageImage,
+    DocumentRects,
+    DocumentRetry,
+)
+from antiphon.commands.services import Services
+from antiphon.commands.table import Call, Command, Result, Right
+from antiphon.library.documents import Added, Upload, document_json
+from antiphon.library.pages import page_json
+
+
+async def document_add(call: Call[Services], payload: DocumentAdd) -> Result:
+    uploads = [Upload(name=file.name, sha256=file.sha256, size_bytes=file.bytes) for file in payload.files]
+    added = await call.services.documents.add(call.caller, call.reach, payload.workspace_id, uploads)
+    return {"documents": [_added_json(entry) for entry in added]}
+
+
+async def document_list(call: Call[Services], payload: DocumentList) -> Result:
+    rows = await call.services.documents.list(
+        call.reach, payload.workspace_id, state=payload.state, q=payload.q,
+        after=place_of(payload.cursor, "documents"), limit=payload.limit + 1,
+    )  # fmt: skip
+    return page_of(
+        rows, "documents", limit=payload.limit, place=lambda row: (row.created_at, row.id), shape=document_json, key="documents"
+    )
+
+
+async def document_get(call: Call[Services], payload: DocumentOne) -> Result:
+    return document_json(await call.services.documents.get(call.reach, payload.document_id))
+
+
+async def document_delete(call: Call[Services], payload: DocumentOne) -> Result:
+    await call.services.documents.delete(call.caller, call.reach, payload.document_id)
+    return {"id": payload.document_id, "deleted": True}
+
+
+async def document_retry(call: Call[Services], payload: DocumentRetry) -> Result:
+    row = await call.services.documents.retry(call.caller, call.reach, payload.document_id, password=payload.password)
+    return document_json(row)
+
+
+async def document_cancel(call: Call[Services], payload: DocumentOne) -> Result:
+    return document_json(await call.services.documents.cancel(call.reach, payload.document_id))
+
+
+async def document_page_text(call: Call[Services], payload: DocumentPage) -> Result:
+    return page_json(await call.services.pages.text(call.reach, payload.document_id, payload.page))
+
+
+async def document_rects(call: Call[Services], payload: DocumentRects) -> Result:
+    found = await call.services.pages.rectangles(
+        call.reach, payload.document_id, payload.page, payload.start, payload.end
+    )  # fmt: skip
+    return {"page": found.page, "width": found.width, "height": found.height, "rects": found.rects}
+
+
+async def document_page_image(call: Call[Services], payload: DocumentPageImage) -> Result:
+    """`png` holds bytes: the HTTP edge sends them as they are."""
+    return {"png": await call.services.pages.image(call.reach, payload.document_id, payload.page, payload.width)}
+
+
+async def document_original(call: Call[Services], payload: DocumentOne) -> Result:
+    """Where the file lies; the HTTP edge streams it out of the blob store."""
+    found = await call.services.pages.original(call.reach, payload.document_id)
+    return {"name": found.name, "media_type": found.media_type, "sha256": found.sha256, "bytes": found.size_bytes}
+
+
+def _added_json(entry: Added) -> dict[str, Any]:
+    shown = {"id": entry.row.id, "name": entry.row.name, "state": entry.row.state}
+    return shown if entry.duplicate_of is None else {**shown, "duplicate_of": entry.duplicate_of}
+
+
+COMMANDS: list[Command[Any, Services]] = [
+    Command(
+        verb="document_add", payload=DocumentAdd, right=Right.EDITOR, handler=document_add,
+        summary="Adds uploaded files as documents.",
+    ),
+    Command(
+        verb="document_list", payload=DocumentList, right=Right.VIEWER, handler=document_list,
+        summary="Lists a workspace's documents, newest first.",
+    ),
+    Command(verb="document_get", payload=DocumentOne, right=Right.VIEWER, handler=document_get, summary="Reads a document's state."),
+    Command(
+        verb="document_delete", payload=DocumentOne, right=Right.EDITOR, handler=document_delete,
+        summary="Deletes a document; it is gone at once.",
+    ),
+    Command(
+        verb="document_retry", payload=DocumentRetry, right=Right.EDITOR, handler=document_retry,
+        summary="Tries a failed document again.",
+    ),
+    Command(
+        verb="document_cancel", payload=DocumentOne, right=Right.EDITOR, handler=document_cancel,
+        summary="Ends the work on a document.",
+    ),
+    Command(
+        verb="document_page_text", payload=DocumentPage, right=Right.VIEWER, handler=document_page_text,
+        summary="Reads the stored text of a page.",
+    ),
+    Command(
+        verb="document_rects", payload=DocumentRects, right=Right.VIEWER, handler=document_rects,
+        summary="Finds where a range of a page's text stands.",
+    ),
+    Command(
+        verb="document_page_image", payload=DocumentPageImage, right=Right.VIEWER, handler=document_page_image,
+        summary="Draws a page.",
+    ),
+    Command(
+        verb="document_original", payload=DocumentOne, right=Right.VIEWER, handler=document_original,
+        summary="Finds the original file of a document.",
+    ),
+]  # fmt: skip

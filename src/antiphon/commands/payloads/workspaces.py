@@ -1,0 +1,66 @@
+"""Payloads of workspaces, their members and search in them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from antiphon.access.identity import RoleName
+from antiphon.commands.payloads.fields import Id, Ids, Labels, Name, Paged, SearchText
+from antiphon.protocol.commands import Payload
+
+ModelId = Annotated[str, Meta(min_length=1, max_length=200)]
+Instructions = Annotated[str, Meta(max_length=8000)]
+Mode = Literal["documents_only", "open"]
+PassageCount = Annotated[int, Meta(ge=1, le=50)]
+Language = Literal["zh", "en"]
+
+
+class WorkspaceCreate(Payload):
+    name: Name
+    model: ModelId | None = None
+    instructions: Instructions = ""
+    mode: Mode = "documents_only"
+    k: PassageCount = 6
+    language: Language | None = None
+
+
+class WorkspaceOne(Payload):
+    workspace_id: Id
+
+
+class WorkspaceUpdate(Payload):
+    workspace_id: Id
+    name: Name | UnsetType = UNSET
+    model: ModelId | UnsetType | None = UNSET
+    instructions: Instructions | UnsetType = UNSET
+    mode: Mode | UnsetType = UNSET
+    k: PassageCount | UnsetType = UNSET
+    language: Language | UnsetType | None = UNSET
+
+
+class MemberList(Paged, kw_only=True):
+    workspace_id: Id
+
+
+class MemberPut(Payload):
+    workspace_id: Id
+    user_id: Id
+    role: RoleName
+
+
+class MemberDelete(Payload):
+    workspace_id: Id
+    user_id: Id
+
+
+class Search(Payload):
+    """`k` None: the workspace's own. The lists narrow; an empty list matches nothing."""
+
+    workspace_id: Id
+    query: SearchText
+    k: PassageCount | None = None
+    document_ids: Ids | None = None
+    tags: Labels | None = None
+    paths: Labels | None = None

@@ -1,0 +1,191 @@
+"""The topic table: for each kind its right and its snapshot builder. The log itself knows only opaque names.
+
+Used by transports for every subscribe, and again whenever rights changed. A topic out of reach is missing, like the
+object behind it. Tests: tests/unit/commands/test_topics.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from antiphon.access.identity import Identity
+from antiphon.access.scope import Action, Memberships, Scope, scope
+from antiphon.conversations.messages import message_json
+from antiphon.core.errors import AntiphonError, NotFound
+from antiphon.library.documents import document_json
+from antiphon.protocol.events import Snapshot
+from antiphon.protocol.topics import Topic, parse_topic
+from antiphon.runs.engine import RunEngine
+from antiphon.runs.live import LiveRun
+from antiphon.storage.event_log.contract import Position
+from antiphon.storage.records.contract import Store, Transaction
+from antiphon.storage.records.rows import DOCUMENTS, MESSAGES, RUNS, SESSIONS, WORKSPACES, MessageRow
+
+SNAPSHOT_MESSAGES = 50
+SNAPSHOT_DOCUMENTS = 200
+LONG_TEXT_CHARACTERS = 32_000
+"""A finished message longer than this comes by reference in a snapshot."""
+MAX_ATTEMPTS = 4
+
+HeadNow = Callable[[str], Position]
+
+
+class Topics:
+    """`head_now` gives a topic's position without waiting, so that it and the live texts are read at one moment."""
+
+    def __init__(self, *, store: Store, runs: RunEngine, memberships: Memberships, head_now: HeadNow, max_bytes: int) -> None:
+        self._store = store
+        self._runs = runs
+        self._memberships = memberships
+        self._head_now = head_now
+        self._max_bytes = max_bytes
+
+    async def authorise(self, identity: Identity, text: str) -> tuple[Topic, Scope]:
+        """Raises NotFound for a topic that is missing or out of reach, BadRequest for one that is none."""
+        topic = parse_topic(text)
+        reach = await scope(identity, Action.READ, self._memberships)
+        if not await self._store.read(lambda tx: _exists(tx, reach, topic)):
+            raise NotFound(f"There is no topic {text!r}.")
+        return topic, reach
+
+    async def may_subscribe(self, identity: Identity, text: str) -> bool:
+        try:
+            await self.authorise(identity, text)
+        except NotFound:
+            return False
+        except AntiphonError:
+            raise
+        return True
+
+    async def snapshot(self, topic: Topic, reach: Scope) -> Snapshot:
+        """The state of the topic at one position (R3). Raises NotFound when it went away meanwhile."""
+        if topic.kind == "session":
+            return await self._session_snapshot(topic, reach)
+        if topic.kind == "run":
+            return await self._run_snapshot(topic, reach)
+        position = self._head_now(str(topic))
+        state: dict[str, Any] = {}
+        if topic.kind == "workspace":
+            documents = await self._store.read(
+                lambda tx: tx.find(
+                    DOCUMENTS,
+                    reach,
+                    {"workspace_id": topic.id, "deleted_at": None},
+                    order="created_at",
+                    descending=True,
+                    limit=SNAPSHOT_DOCUMENTS,
+                )
+            )
+            state = {"documents": [document_json(row) for row in documents]}
+        return Snapshot(
+            topic=str(topic), epoch=position.epoch, seq=position.seq, messages=[], active_runs=[], pending_inputs=[], has_more=False,
+            state=state,
+        )  # fmt: skip
+
+    async def _session_snapshot(self, topic: Topic, reach: Scope) -> Snapshot:
+        """Position and live texts are taken at one moment, the records after it: records are committed before their events
+        are appended, so they are never older, and what is newer the following events say again. Only a run that began in
+        between could make them disagree (its text in the record, its deltas after the position): then once more."""
+        for attempt in range(MAX_ATTEMPTS):
+            position = self._head_now(str(topic))
+            live = {run.run_id: _LiveView(run) for run in self._runs.live_in_session(topic.id)}
+            rows = await self._store.read(lambda tx: _visible_messages(tx, reach, topic.id))
+            runs_now = {run.run_id for run in self._runs.live_in_session(topic.id)}
+            if runs_now <= set(live) or attempt == MAX_ATTEMPTS - 1:
+                return self._fit(topic, position, rows, live)
+        raise AssertionError("unreachable")
+
+    def _fit(self, topic: Topic, position: Position, rows: list[MessageRow], live: dict[str, _LiveView]) -> Snapshot:
+        """Newest messages first until the frame is full; `has_more` says that `history` has older ones."""
+        messages: list[dict[str, Any]] = []
+        size = 512
+        has_more = len(rows) > SNAPSHOT_MESSAGES
+        for row in rows[:SNAPSHOT_MESSAGES]:
+            message = message_json(row)
+            view = live.get(row.run_id or "")
+            if view is not None and row.id == view.run.row.message_id:
+                message.update(content=view.text, state="streaming", sources=view.sources, citations=view.citations)
+            elif len(row.content) > LONG_TEXT_CHARACTERS:
+                message.update(
+                    content="", content_ref=f"/api/v1/sessions/{row.session_id}/messages", text_length=len(row.content)
+                )
+            size += len(msgspec.json.encode(message))
+            if size > self._max_bytes and messages:
+                has_more = True
+                break
+            messages.append(message)
+        return Snapshot(
+            topic=str(topic), epoch=position.epoch, seq=position.seq, messages=messages[::-1],
+            active_runs=[view.json() for view in live.values()], pending_inputs=[], has_more=has_more,
+        )  # fmt: skip
+
+    async def _run_snapshot(self, topic: Topic, reach: Scope) -> Snapshot:
+        for attempt in range(MAX_ATTEMPTS):
+            position = self._head_now(str(topic))
+            run = self._runs.live(topic.id)
+            view = None if run is None else _LiveView(run)
+            nodes = {} if run is None else run.nodes_snapshot()
+            row, message = await self._store.read(lambda tx: _run_and_answer(tx, reach, topic.id))
+            if self._runs.live(topic.id) is run or attempt == MAX_ATTEMPTS - 1:
+                return self._run_state(topic, position, message, view, nodes or _recorded_nodes(row.record if row else {}))
+        raise AssertionError("unreachable")
+
+    def _run_state(
+        self, topic: Topic, position: Position, message: MessageRow | None, view: _LiveView | None, nodes: dict[str, Any]
+    ) -> Snapshot:
+        messages = [message_json(message)] if message is not None else []
+        if view is not None and messages:
+            messages[0].update(content=view.text, state="streaming", sources=view.sources, citations=view.citations)
+        return Snapshot(
+            topic=str(topic), epoch=position.epoch, seq=position.seq, messages=messages,
+            active_runs=[view.json()] if view is not None else [], pending_inputs=[], has_more=False, state={"nodes": nodes},
+        )  # fmt: skip
+
+
+class _LiveView:
+    """A run's texts and lists, copied at one moment."""
+
+    def __init__(self, run: LiveRun) -> None:
+        self.run = run
+        self.text = run.text
+        self.sources = run.source_list
+        self.citations = list(run.citations)
+        self.state = run.state
+
+    def json(self) -> dict[str, Any]:
+        return {"run_id": self.run.run_id, "message_id": self.run.row.message_id, "state": self.state}
+
+
+def _exists(tx: Transaction, reach: Scope, topic: Topic) -> bool:
+    if topic.kind == "session":
+        return tx.get(SESSIONS, reach, topic.id) is not None
+    if topic.kind == "run":
+        return tx.get(RUNS, reach, topic.id) is not None
+    if topic.kind == "workspace":
+        row = tx.get(WORKSPACES, reach, topic.id)
+        return row is not None and row.deleted_at is None
+    return topic.id == reach.user_id
+
+
+def _visible_messages(tx: Transaction, reach: Scope, session_id: str) -> list[MessageRow]:
+    """Newest first, one more than a snapshot holds."""
+    if tx.get(SESSIONS, reach, session_id) is None:
+        raise NotFound("There is no such session.")
+    return tx.find(MESSAGES, reach, {"session_id": session_id}, order="ordinal", descending=True, limit=SNAPSHOT_MESSAGES + 1)
+
+
+def _run_and_answer(tx: Transaction, reach: Scope, run_id: str) -> tuple[Any, MessageRow | None]:
+    row = tx.get(RUNS, reach, run_id)
+    if row is None:
+        raise NotFound("There is no such run.")
+    return row, tx.get(MESSAGES, reach, row.message_id) if row.message_id else None
+
+
+def _recorded_nodes(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        node["id"]: {"state": node.get("state", "finished"), "label": node.get("label", ""), "text": {}}
+        for node in record.get("nodes", [])
+    }

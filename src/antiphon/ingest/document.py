@@ -1,0 +1,74 @@
+"""What parsers give back: pages of text, an outline, drafts of chunks. These structs cross the pipe from worker processes.
+
+Places: pages count from 1; `start`, `end` are code points of the page's text, half open; lengths are PDF points.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from msgspec import Struct
+
+MOST_CHARACTERS: Final = 16_000_000
+"""Of one document: a book of 5,000 pages has fewer; more would not fit the memory of a small server."""
+
+MOST_HEADINGS: Final = 2_000
+LONGEST_HEADING_CHARACTERS: Final = 200
+
+_UNSTORABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+def storable(text: str) -> str:
+    """Without control characters and lone surrogates, which neither JSON nor SQLite's text functions survive."""
+    return _UNSTORABLE.sub("", text)
+
+
+class Heading(Struct, frozen=True, kw_only=True):
+    """`level` counts from 1 (highest); the heading's own line begins at `start` on `page`."""
+
+    title: str
+    level: int
+    page: int
+    start: int
+
+
+class ParsedPage(Struct, frozen=True, kw_only=True):
+    """`width_pt`, `height_pt`: as displayed; None for a document without pages (one page, number 1)."""
+
+    number: int
+    text: str
+    width_pt: float | None = None
+    height_pt: float | None = None
+
+
+class ParsedDocument(Struct, frozen=True, kw_only=True):
+    """`title` may be empty; `outline` is in reading order. `paged`: pages mean something to a reader."""
+
+    media_type: str
+    title: str
+    paged: bool
+    pages: list[ParsedPage]
+    outline: list[Heading] = []
+
+
+class ChunkDraft(Struct, frozen=True, kw_only=True):
+    """A chunk before it has an id: `text == page_text[start:end]`. `anchor`: `line:12` in documents without pages."""
+
+    ordinal: int
+    page: int
+    anchor: str | None = None
+    start: int
+    end: int
+    text: str
+    heading_path: list[str] = []
+    tokens: str = ""
+
+
+class PageRectangles(Struct, frozen=True, kw_only=True):
+    """`rects`: [x0, y0, x1, y1] from the top left of the page as displayed, one per line of text."""
+
+    page: int
+    width: float
+    height: float
+    rects: list[list[float]]

@@ -1,0 +1,60 @@
+"""Takes chunks and pages of a document away in slices, each a step of the job that does it. For pipeline and removal.
+
+Tests: tests/integration/test_ingest_pipeline.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from antiphon.access.scope import system_scope
+from antiphon.core.runtime import Clock
+from antiphon.ingest.slices import SliceSize
+from antiphon.storage.jobs.contract import Job, JobQueue
+from antiphon.storage.lexical.contract import LexicalIndex
+from antiphon.storage.records.contract import Store, Transaction
+from antiphon.storage.records.rows import PAGES, PageRow
+
+_PAGES_AT_ONCE: Final = 100
+_EVERYTHING: Final = system_scope("ingestion: jobs act for the server")
+
+
+class Leftovers:
+    def __init__(self, store: Store, jobs: JobQueue, index: LexicalIndex, clock: Clock) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._index = index
+        self._clock = clock
+
+    async def remove(self, job: Job, document_id: str, version: int | None = None) -> None:
+        """Chunks, then pages, of one version or of all. Raises Conflict when the claim is lost."""
+        await self.remove_chunks(job, document_id, version)
+        where: dict[str, Any] = {"document_id": document_id}
+        if version is not None:
+            where["version"] = version
+
+        def some(tx: Transaction) -> list[PageRow]:
+            return tx.find(PAGES, _EVERYTHING, where, order="number", limit=_PAGES_AT_ONCE)
+
+        while pages := await self._store.read(some):
+            ids = [page.id for page in pages]
+
+            def delete(tx: Transaction, ids: list[str] = ids) -> int:
+                return tx.delete(PAGES, _EVERYTHING, {"id": ("in", ids)})
+
+            await self._jobs.advance(job, step=job.step, work=delete)
+
+    async def remove_chunks(self, job: Job, document_id: str, version: int | None = None) -> None:
+        size = SliceSize()
+        while True:
+            rows = size.rows
+
+            def remove(tx: Transaction, rows: int = rows) -> tuple[int, float]:
+                start_s = self._clock.monotonic()
+                removed = self._index.remove(tx, document_id, version=version, limit=rows)
+                return removed, (self._clock.monotonic() - start_s) * 1000
+
+            removed, took_ms = await self._jobs.advance(job, step=job.step, work=remove)
+            size.measured(removed, took_ms)
+            if removed < rows:
+                return

@@ -1,0 +1,126 @@
+"""What a worker process does with its one task. Called by the nursery in the fork, never in the server.
+
+Tests: tests/unit/ingest/test_task.py (in process), tests/integration/test_ingest_worker.py (in forks).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final, TypeVar, assert_never
+
+from antiphon.core.errors import AntiphonError, BadRequest, TooLarge
+from antiphon.ingest.chunker import chunks_of
+from antiphon.ingest.document import ParsedPage
+from antiphon.ingest.media_type import HEAD_BYTES, media_type_of
+from antiphon.ingest.parsers import OpenDocument, ParserSpec, load_parser, parser_target
+from antiphon.ingest.wire import (
+    LENGTH_BYTES,
+    Chunks,
+    Cut,
+    Done,
+    Draw,
+    Drawn,
+    Failed,
+    Locate,
+    Located,
+    Pages,
+    Parse,
+    Parsed,
+    Reply,
+    Task,
+    decode_task,
+    encode,
+    frame_length,
+)
+
+T = TypeVar("T")
+_FRAME_CHARACTERS: Final = 200_000
+"""Pages and chunks are sent in frames of about this much text, so that the server decodes each in a millisecond."""
+
+
+def serve(connection: socket.socket, specs: Sequence[ParserSpec]) -> None:
+    """Reads the task, sends its replies and `Done`, or `Failed`. Returns when all is sent."""
+    task = decode_task(_receive(connection, frame_length(_receive(connection, LENGTH_BYTES))))
+    reply: Reply
+    try:
+        for reply in replies(task, specs):
+            connection.sendall(encode(reply))
+        reply = Done()
+    except AntiphonError as error:
+        reply = Failed(code=error.code, message=error.message, data=error.data)
+    except MemoryError:
+        reply = Failed(code=TooLarge.code, message="The document needs more memory than one may take: split it.")
+    except (ConnectionError, BrokenPipeError):
+        return
+    except Exception as error:  # noqa: BLE001 - the task boundary: whatever a broken file provokes becomes its failure
+        reply = Failed(
+            code=BadRequest.code,
+            message="The file is damaged or not what it seems: it could not be read.",
+            data={"reason": "unreadable", "detail": f"{type(error).__name__}: {error}"[:300]},
+        )
+    connection.sendall(encode(reply))
+
+
+def _receive(connection: socket.socket, size_bytes: int) -> bytearray:
+    received = bytearray()
+    while len(received) < size_bytes:
+        piece = connection.recv(min(size_bytes - len(received), 2**20))
+        if not piece:
+            raise ConnectionError("The server closed the connection.")
+        received += piece
+    return received
+
+
+def replies(task: Task, specs: Sequence[ParserSpec]) -> Iterator[Reply]:
+    """All but the closing `Done`."""
+    match task:
+        case Parse():
+            yield from _parse(task, specs)
+        case Cut():
+            document = task.document
+            drafts = chunks_of(document.pages, document.outline, task.rules, title=task.title, paged=document.paged)
+            wanted = (draft for draft in drafts if draft.ordinal >= task.skip)
+            for chunks in _batches(wanted, lambda draft: len(draft.text) + len(draft.tokens)):
+                yield Chunks(chunks=chunks)
+        case Locate():
+            with closing(_open(Path(task.path), "", task.password, specs)[1]) as opened:
+                yield Located(rectangles=opened.rectangles(task.page, task.start, task.end))
+        case Draw():
+            with closing(_open(Path(task.path), "", task.password, specs)[1]) as opened:
+                yield Drawn(png=opened.page_image(task.page, task.width_px))
+        case _:
+            assert_never(task)
+
+
+def _open(path: Path, name: str, password: str | None, specs: Sequence[ParserSpec]) -> tuple[str, OpenDocument]:
+    with path.open("rb") as file:
+        media_type = media_type_of(file.read(HEAD_BYTES), name)
+    return media_type, load_parser(parser_target(specs, media_type))(path, password)
+
+
+def _parse(task: Parse, specs: Sequence[ParserSpec]) -> Iterator[Reply]:
+    media_type, opened = _open(Path(task.path), task.name, task.password, specs)
+    with closing(opened):
+        for pages in _batches(opened.pages(), _page_length):
+            yield Pages(pages=pages, total=opened.page_total)
+        yield Parsed(media_type=media_type, title=opened.title, paged=opened.paged, outline=opened.outline())
+
+
+def _page_length(page: ParsedPage) -> int:
+    return len(page.text) + 100
+
+
+def _batches(items: Iterable[T], length: Callable[[T], int]) -> Iterator[list[T]]:
+    batch: list[T] = []
+    characters = 0
+    for item in items:
+        batch.append(item)
+        characters += length(item)
+        if characters >= _FRAME_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch

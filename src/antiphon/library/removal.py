@@ -1,0 +1,29 @@
+"""Taking a document away: one small transaction makes it invisible, a job removes what it left. Used by documents.py and
+workspaces.py; the job is ingest's. Tests: tests/unit/library/test_documents.py.
+"""
+
+from __future__ import annotations
+
+from antiphon.access.scope import Scope
+from antiphon.core.runtime import Runtime
+from antiphon.ingest.removal import REMOVAL_JOB
+from antiphon.storage.jobs.contract import Job, JobQueue
+from antiphon.storage.records.contract import Transaction
+from antiphon.storage.records.rows import DOCUMENTS, DocumentRow
+
+
+def mark_removed(
+    tx: Transaction, scope: Scope, jobs: JobQueue, runtime: Runtime, document: DocumentRow, *, by: str
+) -> None:  # fmt: skip
+    """Marks the document as deleted and enqueues the removal of its rows and, if nothing else refers to it, its blob."""
+    now = runtime.clock.now()
+    tx.update(DOCUMENTS, scope, document.id, state="deleting", searchable=False, deleted_at=now, updated_at=now)
+    jobs.enqueue(tx, document_job(REMOVAL_JOB, document, runtime, by=by))
+
+
+def document_job(kind: str, document: DocumentRow, runtime: Runtime, *, by: str) -> Job:
+    """`subject` is the document's id; `payload` names the version and content the job is for."""
+    return Job(
+        id=runtime.ids.new("job"), kind=kind, user_id=by, workspace_id=document.workspace_id, subject=document.id,
+        payload={"version": document.version, "sha256": document.sha256}, created_at=runtime.clock.now(),
+    )  # fmt: skip

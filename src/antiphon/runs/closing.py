@@ -1,0 +1,100 @@
+"""How a run is closed: one transaction (final text, citations, usage, state, outbox row), then `usage` and `complete`.
+
+Pure preparation, used by runs/engine.py at the end of a run and by runs/recovery.py after an unclean stop.
+Tests: tests/unit/runs/test_closing.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from antiphon.access.scope import system_scope
+from antiphon.core.errors import AntiphonError
+from antiphon.protocol.events import Complete, Usage
+from antiphon.protocol.topics import run_topic, session_topic
+from antiphon.runs.live import LiveRun
+from antiphon.storage.records.contract import Transaction
+from antiphon.storage.records.rows import MESSAGES, OUTBOX, RUNS, SESSIONS, MessageState, OutboxRow, RunRow
+
+ClosingStatus = Literal["completed", "stopped", "failed", "interrupted"]
+MESSAGE_STATES: dict[ClosingStatus, MessageState] = {
+    "completed": "complete", "stopped": "stopped", "failed": "failed", "interrupted": "interrupted",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Closing:
+    status: ClosingStatus
+    error: AntiphonError | None = None
+    stopped_by: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClosingEvents:
+    work: Callable[[Transaction], None]
+    usage: Usage
+    complete: Complete
+    event_id: str
+
+
+def topics_of(row: RunRow) -> list[str]:
+    return [*([session_topic(row.session_id)] if row.session_id else []), run_topic(row.id)]
+
+
+def complete_event(row: RunRow, text: str, closing: Closing, finish_reason: str | None = None) -> Complete:
+    return Complete(
+        status=closing.status, text_length=len(text), text_sha256=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+        finish_reason=finish_reason, stopped_by=closing.stopped_by, run_id=row.id, session_id=row.session_id, message_id=row.message_id,
+    )  # fmt: skip
+
+
+def outbox_row(row: RunRow, complete: Complete, *, event_id: str, moment_s: float) -> OutboxRow:
+    return OutboxRow(id=event_id, topics=topics_of(row), body=msgspec.json.encode(complete).decode(), created_at=moment_s)
+
+
+def usage_event(live: LiveRun) -> Usage:
+    """`tokens_per_s`: the model's tokens (else pieces are not counted, None) over the time between first and last text."""
+    tokens = live.counts.get("completion_tokens")
+    span_s = (live.last_text_s or 0.0) - (live.first_text_s or 0.0)
+    rate = round(tokens / span_s, 1) if tokens and span_s > 0 else None
+    return Usage(
+        prompt_tokens=live.counts.get("prompt_tokens"), completion_tokens=tokens, first_token_ms=live.first_token_ms,
+        retrieval_ms=live.counts.get("retrieval_ms"), tokens_per_s=rate, tool_calls=live.counts.get("tool_calls") or 0,
+    )  # fmt: skip
+
+
+def close_run(live: LiveRun, closing: Closing, *, moment_s: float, event_id: str) -> ClosingEvents:
+    """Prepares the end of a run that is closed for text; appends and writes nothing itself."""
+    row, text = live.row, live.text
+    usage = usage_event(live)
+    complete = complete_event(row, text, closing, live.finish_reason)
+    outbox = outbox_row(row, complete, event_id=event_id, moment_s=moment_s)
+    error = {"code": closing.error.code, "message": closing.error.message} if closing.error else None
+    usage_fields = msgspec.to_builtins(usage)
+    usage_fields.pop("type", None)
+    record: dict[str, Any] = {
+        **live.facts,
+        "nodes": live.node_records(),
+        "usage": usage_fields,
+        "text_sha256": complete.text_sha256,
+    }
+    reach = system_scope("close run")
+    sources, citations = live.source_list, list(live.citations)
+
+    def work(tx: Transaction) -> None:
+        tx.update(RUNS, reach, row.id, state=closing.status, finished_at=moment_s, error=error, record=record, lease_until=None)
+        if row.message_id is not None:
+            tx.update(
+                MESSAGES, reach, row.message_id, content=text, state=MESSAGE_STATES[closing.status], sources=sources,
+                citations=citations, usage=usage_fields, error=error, stopped_by=(closing.stopped_by or {}).get("name"),
+            )  # fmt: skip
+        if row.session_id is not None:
+            tx.update(SESSIONS, reach, row.session_id, updated_at=moment_s)
+        tx.insert(OUTBOX, outbox)
+
+    return ClosingEvents(work=work, usage=usage, complete=complete, event_id=event_id)

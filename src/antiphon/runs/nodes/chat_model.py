@@ -1,0 +1,122 @@
+"""Node `chat_model`: asks a chat model and streams its answer, piece by piece, in the adapter's own call.
+
+Tests: tests/unit/runs/test_nodes_chat_model.py; the cost of a piece: docs/subsystems/flows.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from antiphon.flows.descriptor import NodeDescriptor, Port
+from antiphon.models.chat import ChatDelta, ChatMessage, ChatRequest, Evidence, OnDelta, ReasoningDelta, TextDelta
+from antiphon.retrieve.passage import Passage
+from antiphon.runs.node import NodeContext
+from antiphon.runs.nodes import phrases
+
+CHAT_MODEL: Final = NodeDescriptor(
+    type="chat_model",
+    label="Chat model",
+    description="Asks a chat model. The messages: system, history, then the prompt (or, without one, the question).",
+    inputs=[
+        Port(name="question", type="text", description="The question, for models that answer from the passages themselves."),
+        Port(name="system", type="text", required=False, description="What the model is told about its task."),
+        Port(name="prompt", type="text", required=False, description="The user's message as the model gets it."),
+        Port(name="history", type="messages", required=False),
+        Port(name="passages", type="passages", required=False, description="The same, numbered, as evidence."),
+    ],
+    outputs=[
+        Port(name="answer", type="stream[text]"),
+        Port(name="reasoning", type="stream[text]", description="What a reasoning model thinks aloud; empty for others."),
+    ],
+    settings_schema={
+        "type": "object",
+        "properties": {
+            "model": {
+                "type": ["string", "null"],
+                "maxLength": 200,
+                "default": None,
+                "description": "Id of the model; null: the one of the run.",
+            },
+            "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 2, "default": None},
+            "max_tokens": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000, "default": None},
+            "seed": {
+                "type": ["integer", "null"],
+                "minimum": 0,
+                "maximum": 2**53 - 1,
+                "default": None,
+                "description": "Used when the run itself has none.",
+            },
+        },
+    },
+)
+
+
+class ChatModelNode:
+    async def run(self, context: NodeContext, inputs: Mapping[str, Any]) -> None:
+        run = context.run
+        model_id, model = run.models.resolve(context.settings["model"] or run.model)
+        request = _request(context, inputs, model_id)
+        run.sink.record(model=model_id, prompt=_record(request))
+        run.sink.status("generating", phrases.writing(run.language, model=model_id))
+        result = await model.stream(request, _pass_on(context))
+        run.sink.usage(
+            prompt_tokens=result.prompt_tokens,
+            cached_prompt_tokens=result.cached_prompt_tokens,
+            completion_tokens=result.completion_tokens,
+        )
+        run.sink.finish(result.finish_reason)
+
+
+def _pass_on(context: NodeContext) -> OnDelta:
+    """The callback of the token path: everything it needs is bound beforehand."""
+    write = context.stream("answer").write
+    thoughts = context.stream("reasoning")
+    thoughts.listen(context.run.sink.reasoning)
+    think = thoughts.write
+
+    def on_delta(delta: ChatDelta) -> None:
+        kind = type(delta)
+        if kind is TextDelta:
+            write(delta.text)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType] - `kind` told
+        elif kind is ReasoningDelta:
+            think(delta.text)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType] - `kind` told
+        # No tools are offered here, so a ToolCallDelta is a model's invention; `finish_reason` shows it.
+
+    return on_delta
+
+
+def _request(context: NodeContext, inputs: Mapping[str, Any], model_id: str) -> ChatRequest:
+    settings, run = context.settings, context.run
+    question: str = inputs["question"]
+    messages: list[ChatMessage] = []
+    if inputs["system"]:
+        messages.append(ChatMessage(role="system", content=inputs["system"]))
+    messages.extend(inputs["history"] or [])
+    messages.append(ChatMessage(role="user", content=inputs["prompt"] or question))
+    return ChatRequest(
+        model=model_id,
+        messages=messages,
+        question=question,
+        evidence=[_evidence(n, passage) for n, passage in enumerate(inputs["passages"] or [], start=1)],
+        language=run.language,
+        temperature=settings["temperature"],
+        max_tokens=settings["max_tokens"],
+        seed=run.seed if run.seed is not None else settings["seed"],
+    )
+
+
+def _evidence(n: int, passage: Passage) -> Evidence:
+    return Evidence(
+        n=n, key=passage.document_id, order=(passage.page or 0, passage.start), title=passage.title, text=passage.text
+    )
+
+
+def _record(request: ChatRequest) -> dict[str, Any]:
+    """What is needed to ask the same again."""
+    return {
+        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "temperature": request.temperature,
+        "max_tokens": request.max_tokens,
+        "seed": request.seed,
+    }

@@ -1,0 +1,30 @@
+"""What the built-in nodes tell people while they work, in Chinese and English. Tests: tests/unit/runs/test_nodes_retrieve.py."""
+
+from __future__ import annotations
+
+
+def searching(language: str, *, workspaces: int, documents: int | None) -> str:
+    """`documents` None: no selection was made."""
+    if language == "zh":
+        return f"正在检索所选的 {documents} 份文档" if documents is not None else f"正在检索 {workspaces} 个工作区的文档"
+    if documents is not None:
+        return f"Searching {_count(documents, 'chosen document')}"
+    return f"Searching the documents of {_count(workspaces, 'workspace')}"
+
+
+def found(language: str, *, passages: int, documents: int, searched: int) -> str:
+    if language == "zh":
+        if not passages:
+            return f"检索了 {searched} 个段落，没有找到相关内容"
+        return f"检索了 {searched} 个段落，在 {documents} 份文档中找到 {passages} 个相关段落"
+    if not passages:
+        return f"Searched {_count(searched, 'passage')} and found nothing on this"
+    return f"Found {_count(passages, 'passage')} in {_count(documents, 'document')} (of {searched:,} searched)"
+
+
+def writing(language: str, *, model: str) -> str:
+    return f"正在用 {model} 撰写回答" if language == "zh" else f"Writing the answer with {model}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

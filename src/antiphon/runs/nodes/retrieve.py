@@ -1,0 +1,72 @@
+"""Node `retrieve`: the passages for a query, within the scope of the run. Announces the sources, once.
+
+Tests: tests/unit/runs/test_nodes_retrieve.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from antiphon.flows.descriptor import NodeDescriptor, Port
+from antiphon.runs.node import NodeContext
+from antiphon.runs.nodes import phrases
+
+RETRIEVE: Final = NodeDescriptor(
+    type="retrieve",
+    label="Retrieve",
+    description="Searches the documents of the run's workspaces and announces the sources.",
+    inputs=[Port(name="query", type="text", description="What to search for.")],
+    outputs=[
+        Port(name="passages", type="passages", description="Best first; the order gives the numbers [1], [2], ..."),
+        Port(name="coverage", type="number", description="Share of the query's terms that the passages hold, 0 to 1."),
+        Port(name="nearest", type="json", description="Titles of the nearest documents, for a refusal."),
+    ],
+    settings_schema={
+        "type": "object",
+        "properties": {
+            "k": {
+                "type": ["integer", "null"],
+                "minimum": 1,
+                "maximum": 100,
+                "default": None,
+                "description": "Passages at most; null: the workspace's own number.",
+            }
+        },
+    },
+    unique=True,  # the numbers of a second set of sources would collide with those of the first
+)
+
+
+class RetrieveNode:
+    async def run(self, context: NodeContext, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        run = context.run
+        chosen = run.filter.document_ids if run.filter is not None else None
+        documents = len(chosen) if chosen is not None else None
+        before = {"workspaces": len(run.workspace_ids), **({"documents": documents} if documents is not None else {})}
+        content = phrases.searching(run.language, workspaces=len(run.workspace_ids), documents=documents)
+        run.sink.status("retrieving", content, counts=before)
+        query: str = inputs["query"]
+        k = int(context.settings["k"] or run.workspace.k)
+        began_s = run.runtime.clock.monotonic()
+        result = await run.retriever.retrieve(run.scope, run.workspace_ids, query, k=k, filter=run.filter)
+        retrieval_ms = round((run.runtime.clock.monotonic() - began_s) * 1000)
+        after = {
+            "passages": len(result.passages),
+            "documents": len({passage.document_id for passage in result.passages}),
+            "searched": result.searched,
+        }
+        run.sink.sources(result.passages)
+        run.sink.status("retrieving", phrases.found(run.language, **after), counts=after)
+        run.sink.usage(retrieval_ms=retrieval_ms)
+        run.sink.record(
+            retrieval={
+                "query": query,
+                "k": k,
+                "mode": result.mode,
+                "coverage": result.coverage,
+                "chunk_ids": [passage.chunk_id for passage in result.passages],
+                "took_ms": retrieval_ms,
+            }
+        )
+        return {"passages": result.passages, "coverage": result.coverage, "nearest": result.nearest}

@@ -1,0 +1,117 @@
+"""What a start does for runs that a stop left open: seal each as `interrupted`, exactly once, with the text that is known.
+
+The text is the record's last checkpoint plus the deltas the log's batches still hold (protocol.md section 9). Order:
+collect -> seal (one transaction) -> forget the lost incarnation -> append what waits in the outbox -> flush. A kill at
+any point leaves work that the next start finds again. Called by the composition root before the server listens.
+Tests: tests/unit/runs/test_recovery.py, tests/integration/test_crash.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import structlog
+
+from antiphon.access.scope import system_scope
+from antiphon.core.runtime import Runtime
+from antiphon.protocol.events import Complete
+from antiphon.runs.closing import Closing, complete_event, outbox_row
+from antiphon.storage.event_log.contract import EventLog
+from antiphon.storage.event_log.sqlite import SqliteEventLog, StoredEvent
+from antiphon.storage.records.contract import Store, Transaction
+from antiphon.storage.records.rows import MESSAGES, OUTBOX, RUNS, MessageRow, RunRow
+
+_log = structlog.get_logger(__name__)
+_CITATION_FIELDS = ("n", "source_id", "start", "end", "source_start", "source_end")
+
+
+class _Stored(msgspec.Struct):
+    type: str
+    message_id: str | None = None
+    content: str = ""
+    offset: int = 0
+    sources: list[dict[str, Any]] | None = None
+    n: int | None = None
+    source_id: str | None = None
+    start: int | None = None
+    end: int | None = None
+    source_start: int | None = None
+    source_end: int | None = None
+
+
+class _Recovered:
+    """The text of one answer, put together from its checkpoint and the deltas found after it."""
+
+    def __init__(self, message: MessageRow) -> None:
+        self.text = message.content
+        self.sources = message.sources
+        self.citations = list(message.citations)
+
+    def add(self, event: _Stored) -> None:
+        if event.type == "answer_chunk" and event.offset <= len(self.text) < event.offset + len(event.content):
+            self.text += event.content[len(self.text) - event.offset :]
+        elif event.type == "sources" and event.sources is not None:
+            self.sources = event.sources
+        elif event.type == "citation":
+            citation = {
+                key: value for key in _CITATION_FIELDS if (value := getattr(event, key)) is not None or key == "source_id"
+            }
+            if citation not in self.citations:
+                self.citations.append(citation)
+
+
+async def recover_runs(store: Store, log: EventLog, runtime: Runtime) -> int:
+    """The number of runs that were sealed."""
+    reach = system_scope("recovery")
+    open_runs = await store.read(lambda tx: tx.find(RUNS, reach, {"state": ("in", ["queued", "running"])}))
+    answers = await _recovered_answers(store, log, open_runs)
+    moment_s = runtime.clock.now()
+    for row in open_runs:
+        event_id = runtime.ids.new("evt")
+        await store.write(lambda tx, r=row, e=event_id: _seal(tx, r, answers.get(r.message_id or ""), e, moment_s))
+    if isinstance(log, SqliteEventLog) and log.unclean:
+        await log.forget_stored()
+    for waiting in await store.read(lambda tx: tx.find(OUTBOX, reach)):
+        log.append(waiting.topics, msgspec.json.decode(waiting.body, type=Complete), event_id=waiting.id)
+    await log.flush()
+    if open_runs:
+        _log.info("runs_sealed", count=len(open_runs))
+    return len(open_runs)
+
+
+async def _recovered_answers(store: Store, log: EventLog, open_runs: list[RunRow]) -> dict[str, _Recovered]:
+    reach = system_scope("recovery")
+    ids = [row.message_id for row in open_runs if row.message_id is not None]
+    answers: dict[str, _Recovered] = {}
+    for message_id in ids:
+        message = await store.read(lambda tx, m=message_id: tx.get(MESSAGES, reach, m))
+        if message is not None:
+            answers[message_id] = _Recovered(message)
+    if answers and isinstance(log, SqliteEventLog):
+        decoder = msgspec.json.Decoder(_Stored)
+
+        def visit(stored: StoredEvent) -> None:
+            if not stored.topic.startswith("run:"):
+                return
+            event = decoder.decode(stored.body)
+            answer = answers.get(event.message_id or "")
+            if answer is not None:
+                answer.add(event)
+
+        await log.scan_stored(visit)
+    return answers
+
+
+def _seal(tx: Transaction, row: RunRow, answer: _Recovered | None, event_id: str, moment_s: float) -> None:
+    reach = system_scope("recovery")
+    closing = Closing(status="interrupted")
+    text = answer.text if answer else ""
+    complete = complete_event(row, text, closing)
+    tx.update(RUNS, reach, row.id, state="interrupted", finished_at=moment_s, lease_until=None)
+    if row.message_id is not None and answer is not None:
+        tx.update(
+            MESSAGES, reach, row.message_id, content=text, state="interrupted", sources=answer.sources, citations=answer.citations,
+            error={"code": "run_interrupted", "message": "The server stopped while this answer was written. Ask again to go on."},
+        )  # fmt: skip
+    tx.insert(OUTBOX, outbox_row(row, complete, event_id=event_id, moment_s=moment_s))

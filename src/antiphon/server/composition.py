@@ -1,0 +1,268 @@
+"""`House`: the composition root. Builds every room once, in order, and takes them down in the reverse order.
+
+The only place that knows all rooms. Called by process.py and by tests that need the whole house in their own process.
+Tests: tests/integration/test_process.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import structlog
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, WebSocketRoute
+
+from antiphon.access.changes import AccessChanges
+from antiphon.access.identity import Identity
+from antiphon.access.origins import Origins, split_origins
+from antiphon.access.safety import check_settings
+from antiphon.access.scope import system_scope
+from antiphon.access.sign_in_links import SignInLinks
+from antiphon.access.tickets import Tickets
+from antiphon.commands.catalogue import all_commands
+from antiphon.commands.rate_limits import TokenBuckets
+from antiphon.commands.services import Services
+from antiphon.commands.table import CommandTable
+from antiphon.commands.topics import Topics
+from antiphon.config.settings import Settings
+from antiphon.conversations.messages import Messages
+from antiphon.conversations.sessions import Sessions
+from antiphon.core.failpoints import arm
+from antiphon.core.runtime import Runtime, system_runtime
+from antiphon.core.tick import TickQueue
+from antiphon.flows.plan import plan
+from antiphon.ingest.blob_gate import BlobGate
+from antiphon.ingest.worker import ParserPool
+from antiphon.ingest.workers import IngestWorkers
+from antiphon.library.accounts import Accounts
+from antiphon.library.directory import Directory
+from antiphon.library.documents import Documents
+from antiphon.library.members import Members
+from antiphon.library.pages import Pages
+from antiphon.library.workspaces import Workspaces
+from antiphon.models.registry import ConfiguredModels
+from antiphon.plugins.manager import Plugins, load_plugins
+from antiphon.protocol.events import Event
+from antiphon.protocol.topics import workspace_topic
+from antiphon.retrieve.lexical import LexicalRetriever
+from antiphon.runs.assistant import default_assistant
+from antiphon.runs.engine import RunEngine, RunLimits
+from antiphon.runs.executor import Executor
+from antiphon.runs.nodes import builtin
+from antiphon.runs.pacing import LoadGauge
+from antiphon.runs.recovery import recover_runs
+from antiphon.server.app import create_app
+from antiphon.server.metrics import Metrics, watch_event_loop_lag
+from antiphon.server.run_metrics import MeteredRuns
+from antiphon.server.sample_workspace import add_sample_workspace
+from antiphon.server.socket_gate import SocketGate
+from antiphon.server.stores import Stores
+from antiphon.storage.blobs.contract import BlobStore
+from antiphon.storage.records.rows import DOCUMENTS
+from antiphon.transports.hub import Hub, HubLimits
+from antiphon.transports.realtime import RealtimeEndpoint
+from antiphon.transports.simple_chat import SimpleChatEndpoint
+from antiphon.transports.socket_session import SocketHouse
+from antiphon.transports.subscription import ReplayLimits
+
+SIMPLE_CHAT_PATHS = ("/ws/chat", "/ws/conversation", "/api/v1/chat/stream")
+FRAMES_PER_MINUTE = 6000
+"""Of one connection; beyond it the socket is closed with 4029."""
+EVICT_EVERY_S = 30.0
+SAMPLE_WAIT_S = 15.0
+
+
+class House:
+    """All services of one data folder. `open` it, `close` it; `origins` is set once the port is bound."""
+
+    def __init__(self, settings: Settings, runtime: Runtime) -> None:
+        self.settings = settings
+        self.runtime = runtime
+        self.log = structlog.get_logger("antiphon")
+        self.metrics = Metrics()
+        self.changes = AccessChanges()
+        self.origins = Origins(host=settings.host, port=settings.port, further=split_origins(settings.auth.origins))
+        self._closing = AsyncExitStack()
+
+    @classmethod
+    async def open(cls, settings: Settings, runtime: Runtime | None = None) -> House:
+        """Raises UnsafeSettings, FolderInUse, BadRequest (a setting); nothing stays behind then."""
+        check_settings(host=settings.host, no_auth=settings.no_auth, owner_key=settings.owner_key, origins=settings.auth.origins)
+        arm(settings.failpoint)
+        house = cls(settings, runtime or system_runtime())
+        try:
+            await house._build()
+        except BaseException:
+            await house._closing.aclose()
+            raise
+        return house
+
+    async def close(self, *, grace_s: float = 0.0) -> None:
+        """Ends runs (those that need longer than `grace_s` are sealed as interrupted), sockets, workers, then the stores."""
+        await self.runs.shutdown(grace_s=grace_s)
+        await self.hub.stop()
+        await self._closing.aclose()
+
+    def bound_to(self, host: str, port: int) -> None:
+        self.origins = Origins(host=host, port=port, further=split_origins(self.settings.auth.origins))
+
+    # --- Surface ----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def blobs(self) -> BlobStore:
+        return self.stores.blobs
+
+    def health_reasons(self) -> Sequence[str]:
+        reasons: list[str] = []
+        if self.stores.log.failing is not None:
+            reasons.append("The event log can't be written to disk; it is tried again, and nothing is dropped.")
+        reasons += [f"The plug-in {problem.plugin!r} was left out: {problem.message}" for problem in self.plugins.problems]
+        return reasons
+
+    async def release_blobs(self, sha256s: Sequence[str], /) -> None:
+        reach = system_scope("uploads: whether any document refers to a blob")
+        async with self._gate.removing() as free:
+            for sha256 in sha256s if free else ():
+                used = await self.stores.store.read(lambda tx, s=sha256: tx.count(DOCUMENTS, reach, {"sha256": s}))
+                if not used:
+                    await self.stores.blobs.remove(sha256)
+
+    # --- building -----------------------------------------------------------------------------------------------------------------
+
+    async def _build(self) -> None:
+        settings, runtime = self.settings, self.runtime
+        self.parsers = ParserPool(settings, runtime)
+        self.parsers.start()  # before the folder's lock: a forked child would hold it on
+        self._closing.push_async_callback(self.parsers.close)
+        self.stores = await Stores.open(settings, runtime)
+        self._closing.push_async_callback(self.stores.close)
+        self._gate = BlobGate()
+        self.directory = Directory(self.stores.store, self.changes)
+        self.accounts = Accounts(self.stores.store, runtime, settings, changes=self.changes, directory=self.directory)
+        await self.accounts.ensure_owner()
+        sealed = await recover_runs(self.stores.store, self.stores.log, runtime)
+        if sealed:
+            self.log.info("recovered", runs_sealed=sealed)
+        await self._build_answers()
+        self._build_library()
+        self._build_commands()
+        self._build_sockets()
+        await self._start()
+
+    async def _build_answers(self) -> None:
+        settings, runtime, stores = self.settings, self.runtime, self.stores
+        names = [name.strip() for name in settings.plugins.split(",") if name.strip()]
+        self.plugins: Plugins = load_plugins(names, builtin=[builtin])
+        self.models = ConfiguredModels(settings.chat, runtime)
+        self._closing.push_async_callback(self.models.close)
+        self.retriever = LexicalRetriever(stores.store, stores.index, runtime)
+        self.ticks = TickQueue(runtime.scheduler)
+        self.gauge = LoadGauge(runtime, lambda: stores.database.backlog)
+        assistant = plan(default_assistant(), self.plugins.catalogue())
+        self.runs = RunEngine(
+            store=stores.store, log=stores.log, executor=Executor(self.plugins.implementations(), runtime),
+            plan=lambda _workspace: assistant, retriever=self.retriever, models=self.models, runtime=runtime, ticks=self.ticks,
+            gauge=self.gauge, metrics=MeteredRuns(self.metrics),
+            limits=RunLimits(
+                max_runs=settings.runs.max, timeout_s=settings.run.timeout_s, checkpoint_s=settings.runs.checkpoint_s
+            ),
+        )  # fmt: skip
+
+    def _build_library(self) -> None:
+        settings, runtime, stores = self.settings, self.runtime, self.stores
+        self.tickets = Tickets(runtime, lifetime_s=settings.auth.ticket_s)
+        self.sign_in_links = SignInLinks(runtime)
+        self.workspaces = Workspaces(stores.store, stores.jobs, runtime, self.changes)
+        self.sessions = Sessions(stores.store, runtime, stores.log.append, self.changes)
+        self.workers = IngestWorkers(
+            store=stores.store, jobs=stores.jobs, blobs=stores.blobs, index=stores.index, pool=self.parsers, settings=settings,
+            runtime=runtime, on_event=self._publish_document, gate=self._gate,
+        )  # fmt: skip
+        self.documents = Documents(stores.store, stores.jobs, self.workers, runtime, stores.log.append)
+
+    def _publish_document(self, workspace_id: str, event: Event) -> None:
+        self.stores.log.append([workspace_topic(workspace_id)], event)
+
+    def _build_commands(self) -> None:
+        settings, runtime, stores = self.settings, self.runtime, self.stores
+        self.services = Services(
+            settings=settings, runtime=runtime, store=stores.store, blobs=stores.blobs, log=stores.log, jobs=stores.jobs,
+            changes=self.changes, accounts=self.accounts, tickets=self.tickets, sign_in_links=self.sign_in_links,
+            workspaces=self.workspaces, members=Members(stores.store, runtime, self.changes), documents=self.documents,
+            pages=Pages(stores.store, stores.blobs, self.parsers), sessions=self.sessions, messages=Messages(stores.store),
+            retriever=self.retriever, models=self.models, runs=self.runs, instance_id=runtime.ids.new("run"),
+            message_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.messages_per_minute),
+        )  # fmt: skip
+        self.commands = CommandTable(all_commands(), services=self.services, memberships=self.accounts, credentials=self.accounts)
+
+    def _build_sockets(self) -> None:
+        settings, runtime, stores, limits = self.settings, self.runtime, self.stores, self.settings.limits
+        topics = Topics(
+            store=stores.store, runs=self.runs, memberships=self.accounts, head_now=stores.log.head_now,
+            max_bytes=limits.outbound_frame_bytes,
+        )  # fmt: skip
+        self.hub = Hub(
+            runtime=runtime, ticks=self.ticks, log=stores.log, rights=_Rights(self.accounts, topics), has_active_run=self._active,
+            limits=HubLimits(
+                connections=limits.connections, connections_per_user=limits.connections_per_user, idle_s=limits.idle_s,
+                ping_s=settings.heartbeat.interval_s, pong_timeout_s=settings.heartbeat.pong_timeout_s,
+                slow_reader_s=limits.slow_reader_s, recheck_s=settings.auth.recheck_s,
+            ),
+        )  # fmt: skip
+        gate = SocketGate(
+            accounts=self.accounts, tickets=self.tickets, origins=lambda: self.origins,
+            allow_query_token=settings.auth.allow_query_token,
+        )  # fmt: skip
+        sockets = SocketHouse(
+            hub=self.hub, commands=self.commands, topics=topics, gate=gate, pending_bytes=limits.pending_bytes,
+            replay=ReplayLimits(frames=settings.log.replay_frames, bytes=settings.log.replay_bytes),
+            frame_bytes=limits.frame_bytes, max_subscriptions=limits.subscriptions,
+            hello_timeout_s=settings.heartbeat.hello_timeout_s, heartbeat_ms=int(settings.heartbeat.interval_s * 1000),
+            frames=TokenBuckets(runtime.clock, per_minute=FRAMES_PER_MINUTE, burst=1000), count_resume=self.metrics.count_resume,
+        )  # fmt: skip
+        simple = SimpleChatEndpoint(sockets).serve
+        routes: list[BaseRoute] = [WebSocketRoute("/ws/v1", RealtimeEndpoint(sockets).serve)]
+        routes += [WebSocketRoute(path, simple) for path in SIMPLE_CHAT_PATHS]
+        self.app: Starlette = create_app(self, socket_routes=routes)
+        self.changes.listen(lambda _change: self.hub.rights_changed())
+
+    def _active(self, topic: str) -> bool:
+        kind, _, ident = topic.partition(":")
+        return kind == "session" and bool(self.runs.live_in_session(ident))
+
+    async def _start(self) -> None:
+        self.gauge.start()
+        self._closing.callback(self.gauge.stop)
+        await self.workers.start()
+        self._closing.push_async_callback(self.workers.close)
+        await self.workspaces.finish_deletions()
+        for name, work in (("lag", watch_event_loop_lag(self.metrics, self.runtime)), ("care", self._care())):
+            task = self.runtime.scheduler.spawn(work, name=name)
+            self._closing.callback(task.cancel)
+        if self.settings.sample:
+            await add_sample_workspace(self, wait_s=SAMPLE_WAIT_S)
+        self.hub.start()
+
+    async def _care(self) -> None:
+        """What has to be done from time to time: old rings leave memory, gauges are read."""
+        while True:
+            await self.runtime.scheduler.sleep(1.0)
+            self.metrics.runs_active = self.runs.active_count
+            self.metrics.connections = self.hub.connection_count
+            if int(self.runtime.clock.monotonic()) % int(EVICT_EVERY_S) == 0:
+                self.stores.log.evict_idle()
+
+
+class _Rights:
+    """The hub's questions, answered by accounts and the topic table."""
+
+    def __init__(self, accounts: Accounts, topics: Topics) -> None:
+        self._accounts = accounts
+        self._topics = topics
+
+    async def is_still_valid(self, identity: Identity, /) -> bool:
+        return await self._accounts.is_still_valid(identity)
+
+    async def may_subscribe(self, identity: Identity, topic: str, /) -> bool:
+        return await self._topics.may_subscribe(identity, topic)

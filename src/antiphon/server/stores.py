@@ -1,0 +1,57 @@
+"""Opens everything that lies in the data folder, in the order that a crash at any point leaves sound.
+
+Used by composition.py. `Stores.close` is the reverse. Tests: tests/integration/test_process.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from antiphon.config.settings import Settings
+from antiphon.core.runtime import Runtime
+from antiphon.storage.blobs.files import FileBlobStore
+from antiphon.storage.event_log.sqlite import SqliteEventLog
+from antiphon.storage.jobs.sqlite import SqliteJobQueue
+from antiphon.storage.lexical.sqlite import SqliteLexicalIndex
+from antiphon.storage.lock import FolderLock
+from antiphon.storage.records.sqlite import SqliteStore
+from antiphon.storage.sqlite.database import Database
+
+DATABASE_NAME = "antiphon.db"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stores:
+    lock: FolderLock
+    database: Database
+    store: SqliteStore
+    log: SqliteEventLog
+    jobs: SqliteJobQueue
+    blobs: FileBlobStore
+    index: SqliteLexicalIndex
+
+    @classmethod
+    async def open(cls, settings: Settings, runtime: Runtime) -> Stores:
+        """Raises FolderInUse when another process owns the folder."""
+        folder: Path = settings.data_dir
+        lock = FolderLock.acquire(folder)
+        try:
+            database = Database.open(folder / DATABASE_NAME, runtime=runtime)
+            log = await SqliteEventLog.open(
+                database, runtime=runtime, batch_ms=settings.log.batch_ms, ring_entries=settings.log.ring_entries,
+                ring_bytes=settings.log.ring_bytes, replay_s=settings.runs.replay_s,
+            )  # fmt: skip
+            store = SqliteStore(database)
+            return cls(
+                lock=lock, database=database, store=store, log=log, jobs=SqliteJobQueue(store, runtime=runtime),
+                blobs=FileBlobStore.at(folder / "blobs"), index=SqliteLexicalIndex(),
+            )  # fmt: skip
+        except BaseException:
+            lock.release()
+            raise
+
+    async def close(self) -> None:
+        await self.log.close()
+        await self.database.close()
+        self.lock.release()

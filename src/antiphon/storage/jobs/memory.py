@@ -1,0 +1,188 @@
+"""Jobs in memory, in the transactions of the MemoryStore: a public test double. Tests: tests/conformance/test_jobs.py."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from antiphon.core.errors import Conflict
+from antiphon.core.runtime import Runtime
+from antiphon.storage.jobs.bell import Bell, lost_claim
+from antiphon.storage.jobs.contract import Job, JobState
+from antiphon.storage.records.contract import Transaction, Urgency
+from antiphon.storage.records.memory import MemoryStore, MemoryTransaction
+
+T = TypeVar("T")
+_SHELF = "jobs"
+_TURNS = "job_turns"
+
+
+class MemoryJobQueue:
+    """See jobs.contract.JobQueue."""
+
+    def __init__(self, store: MemoryStore, *, runtime: Runtime) -> None:
+        self._store = store
+        self._clock = runtime.clock
+        self._bell = Bell(runtime.scheduler)
+
+    def enqueue(self, transaction: Transaction, job: Job) -> None:
+        ours = _ours(transaction)
+        if job.id in ours.shelf(_SHELF):
+            raise Conflict(f"There is already a job {job.id!r}.")
+        _put(ours, job)
+        ours.after_commit(self._bell.ring)
+
+    async def claim(self, *, kinds: tuple[str, ...], owner: str, lease_s: float) -> Job | None:
+        rings = self._bell.rings
+        job = await self._store.write(lambda transaction: self._claim(transaction, kinds, owner, lease_s))
+        if job is None:
+            self._bell.found_nothing(rings)
+        return job
+
+    async def heartbeat(self, job: Job, *, lease_s: float) -> bool:
+        def extend(transaction: MemoryTransaction) -> bool:
+            present = self._held(transaction, job)
+            if present is not None:
+                _put(transaction, present, lease_until=self._clock.now() + lease_s)
+            return present is not None
+
+        return await self._store.write(extend)
+
+    async def advance(
+        self,
+        job: Job,
+        *,
+        step: str,
+        work: Callable[[Transaction], T],
+        progress: Mapping[str, Any] | None = None,
+        urgency: Urgency = Urgency.INGEST,
+    ) -> T:
+        def mark(transaction: MemoryTransaction) -> T:
+            self._settle(transaction, job, step=step, **({} if progress is None else {"progress": dict(progress)}))
+            return work(transaction)
+
+        return await self._store.write(mark, urgency)
+
+    async def finish(self, job: Job, *, work: Callable[[Transaction], None] | None = None) -> None:
+        def mark(transaction: MemoryTransaction) -> None:
+            self._settle(transaction, job, state="done", owner=None, lease_until=None, error=None)
+            if work is not None:
+                work(transaction)
+
+        await self._store.write(mark)
+
+    async def fail(
+        self,
+        job: Job,
+        error: Mapping[str, Any],
+        *,
+        retry_after_s: float | None = None,
+        work: Callable[[Transaction], None] | None = None,
+    ) -> None:
+        state: JobState = "failed" if retry_after_s is None else "queued"
+        not_before = self._clock.now() + (retry_after_s or 0.0)
+
+        def mark(transaction: MemoryTransaction) -> None:
+            self._settle(transaction, job, state=state, owner=None, lease_until=None, error=dict(error), not_before=not_before)
+            if work is not None:
+                work(transaction)
+            if state == "queued":
+                transaction.after_commit(self._bell.ring)
+
+        await self._store.write(mark)
+
+    async def cancel(self, subject: str) -> int:
+        def drop(transaction: MemoryTransaction) -> int:
+            found = [job for job in _jobs(transaction) if job.subject == subject and job.state in {"queued", "running"}]
+            for job in found:
+                _put(transaction, job, state="cancelled", owner=None, lease_until=None)
+            return len(found)
+
+        return await self._store.write(drop)
+
+    async def release_others(self, owner: str) -> int:
+        def release(transaction: MemoryTransaction) -> int:
+            found = [job for job in _jobs(transaction) if job.state == "running" and job.owner != owner]
+            for job in found:
+                _put(transaction, job, state="queued", owner=None, lease_until=None)
+            transaction.after_commit(self._bell.ring)
+            return len(found)
+
+        return await self._store.write(release)
+
+    async def wait(self, timeout_s: float) -> None:
+        await self._bell.wait(timeout_s)
+
+    async def list(self, *, state: JobState | None = None, subject: str | None = None) -> builtins.list[Job]:
+        def read(transaction: MemoryTransaction) -> builtins.list[Job]:
+            found = [_copied(job) for job in _jobs(transaction) if state in {None, job.state} and subject in {None, job.subject}]
+            return sorted(found, key=_age)
+
+        return await self._store.read(read)
+
+    def _claim(self, transaction: MemoryTransaction, kinds: tuple[str, ...], owner: str, lease_s: float) -> Job | None:
+        now = self._clock.now()
+        jobs = _jobs(transaction)
+        free = [job for job in jobs if job.kind in kinds and _is_free(job, now)]
+        if not free:
+            return None
+        turns: dict[str, int] = transaction.shelf(_TURNS)
+
+        def rank(job: Job) -> tuple[int, int, float, str]:
+            of_user = [other for other in jobs if other.user_id == job.user_id]
+            running = sum(other.state == "running" and not _is_free(other, now) for other in of_user)
+            oldest = min(other.created_at for other in free if other.user_id == job.user_id)
+            return running, max(turns.get(other.id, 0) for other in of_user), oldest, job.user_id
+
+        user_id = min(free, key=rank).user_id
+        chosen = min((job for job in free if job.user_id == user_id), key=_age)
+        transaction.put(_TURNS, chosen.id, 1 + max(turns.values(), default=0))
+        return _copied(
+            _put(transaction, chosen, state="running", owner=owner, lease_until=now + lease_s, attempt=chosen.attempt + 1)
+        )
+
+    def _held(self, transaction: MemoryTransaction, job: Job) -> Job | None:
+        """The job as stored, when the claim on it still holds."""
+        present: Job | None = transaction.shelf(_SHELF).get(job.id)
+        if present is None or present.state != "running" or _is_free(present, self._clock.now()):
+            return None
+        return present if (present.owner, present.attempt) == (job.owner, job.attempt) else None
+
+    def _settle(self, transaction: MemoryTransaction, job: Job, **changes: Any) -> None:
+        present = self._held(transaction, job)
+        if present is None:
+            raise lost_claim(job)
+        _put(transaction, present, **changes)
+
+
+def _is_free(job: Job, now: float) -> bool:
+    if job.state == "queued":
+        return job.not_before <= now
+    return job.state == "running" and (job.lease_until or 0.0) <= now
+
+
+def _age(job: Job) -> tuple[float, str]:
+    return job.created_at, job.id
+
+
+def _jobs(transaction: MemoryTransaction) -> list[Job]:
+    return list(transaction.shelf(_SHELF).values())
+
+
+def _put(transaction: MemoryTransaction, job: Job, **changes: Any) -> Job:
+    changed = _copied(msgspec.structs.replace(job, **changes))
+    transaction.put(_SHELF, job.id, changed)
+    return changed
+
+
+def _copied(job: Job) -> Job:
+    return msgspec.json.decode(msgspec.json.encode(job), type=Job)
+
+
+def _ours(transaction: Transaction) -> MemoryTransaction:
+    if not isinstance(transaction, MemoryTransaction):
+        raise TypeError("This queue needs a transaction of the memory store.")
+    return transaction
