@@ -22,7 +22,7 @@ from typing import Any
 from antiphon.access.scope import system_scope
 from antiphon.core.runtime import system_runtime
 from antiphon.ingest.chunker import ChunkRules, chunks_of
-from antiphon.ingest.document import ParsedPage
+from antiphon.ingest.document import ParsedDocument, ParsedPage
 from antiphon.retrieve.lexical import LexicalRetriever
 from antiphon.storage.lexical.contract import Chunk
 from antiphon.storage.lexical.sqlite import SqliteLexicalIndex
@@ -67,8 +67,11 @@ async def load(store: SqliteStore, index: SqliteLexicalIndex, passages: list[dic
                     media_type="text/plain", created_at=0.0, updated_at=0.0,
                 ),
             )  # fmt: skip
-            tx.insert(PAGES, PageRow(id=f"{document}:1:1", document_id=document, workspace_id=WORKSPACE, version=1, number=1, text=text))
-            drafts = chunks_of([ParsedPage(number=1, text=text)], [], rules, title=title, paged=False)
+            tx.insert(
+                PAGES, PageRow(id=f"{document}:1:1", document_id=document, workspace_id=WORKSPACE, version=1, number=1, text=text)
+            )
+            parsed = ParsedDocument(media_type="text/plain", title=title, paged=False, pages=[ParsedPage(number=1, text=text)])
+            drafts = chunks_of(parsed, rules, title=title)
             chunks = [
                 Chunk(
                     document_id=document, workspace_id=WORKSPACE, version=1, ordinal=d.ordinal, page=1, anchor=d.anchor,

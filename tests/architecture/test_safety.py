@@ -9,7 +9,7 @@ CALLS = {"eval", "exec", "compile", "__import__"}
 MODULES = {"pickle", "cPickle", "dill", "shelve", "marshal", "cloudpickle", "jsonpickle", "yaml"}
 ATTRIBUTES = {("os", "system"), ("os", "popen"), ("subprocess", "getoutput"), ("subprocess", "getstatusoutput")}
 BROAD = re.compile(r"except\s+(\(?)(Base)?Exception\b")
-REASON = re.compile(r"#\s*noqa:\s*BLE001\s*-\s*\S+(\s+\S+){2,}")
+REASON = re.compile(r"#\s*(noqa:\s*BLE001\s*-\s*)?(?!noqa)\S+(\s+\S+){2,}")
 
 
 def dangers(modules) -> list[str]:
@@ -29,7 +29,7 @@ def dangers(modules) -> list[str]:
 
 
 def broad_excepts(modules) -> list[str]:
-    """`except Exception` without a reason. A handler that raises again at its end swallows nothing and needs none."""
+    """`except Exception` without a reason. A handler that raises, or hands the error to who waits, needs none."""
     found = []
     for module in modules:
         lines = module.text.splitlines()
@@ -37,8 +37,8 @@ def broad_excepts(modules) -> list[str]:
             if not isinstance(node, ast.ExceptHandler):
                 continue
             broad = node.type is None or re.search(r"\b(Base)?Exception\b", ast.unparse(node.type))
-            raises = isinstance(node.body[-1], ast.Raise)
-            if broad and not raises and not REASON.search(lines[node.lineno - 1]):
+            passed_on = any(isinstance(n, ast.Raise) or "set_exception" in ast.unparse(n) for n in ast.walk(node))
+            if broad and not passed_on and not REASON.search(lines[node.lineno - 1]):
                 found.append(f"{module.name}:{node.lineno} {lines[node.lineno - 1].strip()}")
     return found
 

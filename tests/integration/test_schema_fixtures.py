@@ -43,7 +43,7 @@ def expected(folder: Path) -> dict[str, list[dict[str, Any]]]:
 def schema_of(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
     rows = connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master ORDER BY type, name")
     return [
-        (kind, name, re.sub(r"\s+", " ", sql).replace("( ", "(").replace(" )", ")").replace(" ,", ","))
+        (kind, name, re.sub(r"\s+", " ", sql).replace("( ", "(").replace(" )", ")").replace(" ,", ",").strip())
         for kind, name, sql in rows
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +37,7 @@ def events(pieces: list[bytes]) -> tuple[list[bytes], bool]:
 @given(stream, st.lists(st.integers(0, 200), max_size=30))
 def test_any_split_gives_the_same_events(body: bytes, places: list[int]) -> None:
     cuts = [0, *sorted(place % (len(body) + 1) for place in places), len(body)]
-    split = [body[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    split = [body[start:end] for start, end in itertools.pairwise(cuts)]
     assert b"".join(split) == body
     assert events(split) == events([body])
 

@@ -73,6 +73,7 @@ class Run(_Group):
 
 
 class Log(_Group):
+    level: str = setting("info", "What the server says on stderr: debug, info, warning or error.", pattern="^(?i:debug|info|warning|error)$")
     batch_ms: float = setting(50.0, "The event log is written to disk in batches of this length.", unit="ms", gt=0)
     ring_entries: int = setting(8192, "Events kept in memory for each topic.", ge=16)
     ring_bytes: int = setting(2**20, "Bytes of events kept in memory for each topic.", unit="bytes", ge=65_536)
@@ -116,7 +117,6 @@ class Settings(BaseSettings):
         None, "Becomes the owner's API key at first start (32 or more characters).", secret=True, min_length=32
     )
     sample: bool = setting(True, "Whether the first start brings a small sample workspace.")
-    log_level: str = setting("info", "debug, info, warning or error; logs go to stderr.")
     failpoint: str | None = setting(None, "For tests: kills the process with SIGKILL at this named place (`name[:n]`).")
     plugins: str = setting("", "Import names of plug-ins to load besides the installed ones, separated by commas.")
 

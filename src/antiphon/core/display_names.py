@@ -22,9 +22,11 @@ def clean_name(name: str, *, max_characters: int = MAX_NAME_CHARACTERS) -> str:
     """`name` as NFC on one line, without control, direction and other invisible characters, cut to `max_characters`.
 
     May be empty. A name with an extension keeps it when cut."""
+    if len(name) > 20 * max_characters:  # bounds the work; both ends are kept, for the extension
+        name = name[: 10 * max_characters] + name[-10 * max_characters :]
     kept = "".join(
         " " if character.isspace() else character
-        for character in unicodedata.normalize("NFC", name[: 20 * max_characters])
+        for character in unicodedata.normalize("NFC", name)
         if character.isspace() or character in _JOINERS or unicodedata.category(character) not in _HIDDEN_CATEGORIES
     )
     line = " ".join(kept.split())

@@ -8,13 +8,13 @@ tests/unit/ingest/test_chunker.py, tests/properties/test_offsets.py.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
 
-from antiphon.ingest.document import ChunkDraft, Heading, ParsedPage
+from antiphon.ingest.document import ChunkDraft, Furniture, Heading, ParsedDocument
 from antiphon.storage.lexical.sentences import sentences
 from antiphon.storage.lexical.tokens import index_tokens
 
@@ -39,20 +39,21 @@ class _Piece(Struct, kw_only=True):
     heading: bool
 
 
-def chunks_of(
-    pages: Sequence[ParsedPage], outline: Sequence[Heading], rules: ChunkRules, *, title: str, paged: bool
-) -> Iterator[ChunkDraft]:
+def chunks_of(document: ParsedDocument, rules: ChunkRules, *, title: str) -> Iterator[ChunkDraft]:
     """In reading order, ordinals from 0. The tokens of title and headings are added to those of each chunk."""
     ordinal = 0
     path: list[Heading] = []
     by_page: dict[int, list[Heading]] = {}
-    for heading in outline:
+    for heading in document.outline:
         by_page.setdefault(heading.page, []).append(heading)
-    for page in pages:
+    furniture: dict[int, list[Furniture]] = {}
+    for item in document.furniture:
+        furniture.setdefault(item.page, []).append(item)
+    for page in document.pages:
         headings = sorted(by_page.get(page.number, ()), key=lambda heading: heading.start)
         positions = [heading.start for heading in headings]
         used = lines = counted = 0
-        for start, end in _ranges(page.text, positions, rules):
+        for start, end in _ranges(page.text, positions, furniture.get(page.number, []), rules):
             reached = bisect_right(positions, start)
             for heading in headings[used:reached]:
                 path = [*(above for above in path if above.level < heading.level), heading]
@@ -62,7 +63,7 @@ def chunks_of(
             titles = [heading.title for heading in path]
             text = page.text[start:end]
             yield ChunkDraft(
-                ordinal=ordinal, page=page.number, anchor=None if paged else f"line:{lines + 1}", start=start, end=end,
+                ordinal=ordinal, page=page.number, anchor=None if document.paged else f"line:{lines + 1}", start=start, end=end,
                 text=text, heading_path=titles, tokens=index_tokens(text, " \n ".join((title, *titles))),
             )  # fmt: skip
             ordinal += 1
@@ -70,10 +71,10 @@ def chunks_of(
             path = [*(above for above in path if above.level < heading.level), heading]
 
 
-def _ranges(text: str, headings: list[int], rules: ChunkRules) -> Iterator[tuple[int, int]]:
+def _ranges(text: str, headings: list[int], furniture: list[Furniture], rules: ChunkRules) -> Iterator[tuple[int, int]]:
     """(start, end) of the chunks of one page."""
     sections: list[list[_Piece]] = []
-    for piece in _pieces(text, headings):
+    for piece in _pieces(text, headings, furniture):
         only_headings = bool(sections) and all(earlier.heading for earlier in sections[-1])
         if not sections or (piece.heading and not only_headings):
             sections.append([])
@@ -82,11 +83,15 @@ def _ranges(text: str, headings: list[int], rules: ChunkRules) -> Iterator[tuple
         yield from _fill(section, rules)
 
 
-def _pieces(text: str, headings: list[int]) -> Iterator[_Piece]:
-    """Sentences, cut at headings; a heading's own line is a piece."""
-    cuts = sorted({0, *(position for position in headings if 0 < position < len(text)), len(text)})
+def _pieces(text: str, headings: list[int], furniture: list[Furniture]) -> Iterator[_Piece]:
+    """Sentences, cut at headings and without furniture; a heading's own line is a piece."""
+    edges = [*headings, *(edge for item in furniture for edge in (item.start, item.end))]
+    cuts = sorted({0, *(position for position in edges if 0 < position < len(text)), len(text)})
+    left_out = {item.start for item in furniture}
     starts = set(headings)
     for start, end in pairwise(cuts):
+        if start in left_out:
+            continue
         first = start in starts
         for sentence_start, sentence_end in sentences(text, start, end):
             yield _Piece(start=sentence_start, end=sentence_end, heading=first)

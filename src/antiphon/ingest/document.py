@@ -33,6 +33,14 @@ class Heading(Struct, frozen=True, kw_only=True):
     start: int
 
 
+class Furniture(Struct, frozen=True, kw_only=True):
+    """Running heads and page numbers: part of the page's text, left out of chunks."""
+
+    page: int
+    start: int
+    end: int
+
+
 class ParsedPage(Struct, frozen=True, kw_only=True):
     """`width_pt`, `height_pt`: as displayed; None for a document without pages (one page, number 1)."""
 
@@ -50,6 +58,7 @@ class ParsedDocument(Struct, frozen=True, kw_only=True):
     paged: bool
     pages: list[ParsedPage]
     outline: list[Heading] = []
+    furniture: list[Furniture] = []
 
 
 class ChunkDraft(Struct, frozen=True, kw_only=True):

@@ -14,12 +14,12 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from antiphon.core.errors import BadRequest, Unsupported
-from antiphon.ingest.document import Heading, PageRectangles, ParsedPage
+from antiphon.ingest.document import Furniture, Heading, PageRectangles, ParsedPage
 from antiphon.ingest.media_type import MARKDOWN, PDF, PLAIN_TEXT
 
 
 class OpenDocument(Protocol):
-    """A document opened by its parser. `pages` may be iterated once; `outline` is complete only after that."""
+    """A document opened by its parser. `pages` may be iterated once; `outline` and `furniture` are complete after that."""
 
     paged: bool
     title: str
@@ -28,6 +28,8 @@ class OpenDocument(Protocol):
     def pages(self) -> Iterator[ParsedPage]: ...
 
     def outline(self) -> list[Heading]: ...
+
+    def furniture(self) -> list[Furniture]: ...
 
     def rectangles(self, page: int, start: int, end: int, /) -> PageRectangles:
         """Raises Unsupported for documents without pages, BadRequest for a place outside the document."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -20,6 +21,7 @@ from antiphon.ingest.document import (
     LONGEST_HEADING_CHARACTERS,
     MOST_CHARACTERS,
     MOST_HEADINGS,
+    Furniture,
     Heading,
     PageRectangles,
     ParsedPage,
@@ -37,6 +39,9 @@ _HEADING_SIZE: Final = 1.12
 _LONGEST_HEADING_LINE: Final = 90
 _HEADING_LEVELS: Final = 4
 _RUNNING_HEAD_PAGES: Final = 3
+_RUNNING_HEAD_SHARE: Final = 0.3
+_OUTER_LINES: Final = 2
+_PAGE_NUMBER: Final = re.compile(r"^[\d\s|/·–-]+|[\d\s|/·–-]+$")
 _DAMAGED = "The PDF is damaged: none of its pages can be read. Open it in a PDF reader, save it anew and add it again."
 
 
@@ -98,6 +103,18 @@ class PdfDocument:
         bookmarks = self._bookmarks()
         return bookmarks if len(bookmarks) > 1 else self._large_lines()
 
+    def furniture(self) -> list[Furniture]:
+        """First and last lines that come back on many pages, but for the page's number."""
+        outer: list[tuple[str, Furniture]] = []
+        for number, text, lines in self._line_starts:
+            for line in {line.start: line for line in (*lines[:_OUTER_LINES], *lines[-_OUTER_LINES:])}.values():
+                words = text[line.start : line.end].strip()
+                if len(words) <= _LONGEST_HEADING_LINE:
+                    outer.append((_PAGE_NUMBER.sub("#", words), Furniture(page=number, start=line.start, end=line.end)))
+        pages = Counter(key for key, _ in outer)
+        needed = max(_RUNNING_HEAD_PAGES, _RUNNING_HEAD_SHARE * self.page_total)
+        return [item for key, item in outer if pages[key] >= needed]
+
     def rectangles(self, page: int, start: int, end: int) -> PageRectangles:
         with_text = self._demand(page)
         geometry = PageGeometry(*with_text)
@@ -150,7 +167,7 @@ class PdfDocument:
         return title[:LONGEST_HEADING_CHARACTERS]
 
     def _bookmarks(self) -> list[Heading]:
-        texts = {number: text for number, text, _ in self._line_starts}
+        texts = {number: (text, lines) for number, text, lines in self._line_starts}
         found: list[Heading] = []
         try:
             for bookmark in islice(self._document.get_toc(max_depth=8), MOST_HEADINGS):
@@ -159,7 +176,7 @@ class PdfDocument:
                 index = None if target is None else target.get_index()
                 if not title or index is None or index + 1 not in texts:
                     continue
-                start = max(0, texts[index + 1].find(title))
+                start = _start_of(title, *texts[index + 1])
                 found.append(Heading(title=title, level=bookmark.level + 1, page=index + 1, start=start))
         except pypdfium2.PdfiumError:
             return []
@@ -187,6 +204,15 @@ class PdfDocument:
         return [
             Heading(title=heading.title, level=level_of[size], page=heading.page, start=heading.start) for size, heading in found
         ]
+
+
+def _start_of(title: str, text: str, lines: list[LineStart]) -> int:
+    """Where the line with the bookmark's title begins, spaces apart; 0 when the page shows other words."""
+    wanted = "".join(title.split())[:40]
+    for line in lines:
+        if "".join(text[line.start : line.end].split()).startswith(wanted):
+            return line.start
+    return max(0, text.find(title))
 
 
 def _reads_like_heading(line: str) -> bool:

@@ -21,7 +21,7 @@ from antiphon.core.errors import AntiphonError
 from antiphon.core.failpoints import failpoint
 from antiphon.core.runtime import Runtime
 from antiphon.ingest.chunker import CHUNKER_VERSION, ChunkRules
-from antiphon.ingest.document import ChunkDraft, Heading, ParsedDocument, ParsedPage
+from antiphon.ingest.document import ChunkDraft, Furniture, Heading, ParsedDocument, ParsedPage
 from antiphon.ingest.leftovers import Leftovers
 from antiphon.ingest.pdf_text_version import MENDING_VERSION
 from antiphon.ingest.slices import SliceSize
@@ -174,7 +174,10 @@ class IngestPipeline:
             self._insert_pages(tx, work, slices[-1])
             self._show(tx, work, **(facts if work.fresh else {"state": "indexing"}))
 
-        left = {"facts": {name: facts[name] for name in ("outline", "title", "media_type", "pages")}}
+        left = {
+            "facts": {name: facts[name] for name in ("outline", "title", "media_type", "pages")},
+            "furniture": [[item.page, item.start, item.end] for item in parsed.furniture],
+        }
         await self._advance(work, STEP_PARSED, last, progress=left)
         work.job = _at_step(work.job, STEP_PARSED, left)
         return parsed
@@ -191,6 +194,9 @@ class IngestPipeline:
             outline=[
                 Heading(title=entry["title"], level=entry["level"], page=entry["page"], start=entry["start"])
                 for entry in facts.get("outline", ())
+            ],
+            furniture=[
+                Furniture(page=page, start=start, end=end) for page, start, end in work.job.progress.get("furniture", ())
             ],
         )  # fmt: skip
 
@@ -211,7 +217,7 @@ class IngestPipeline:
                 chunks = [_chunk(work, draft) for draft in drafts]
                 indexed += len(chunks)
                 pages_ready = last_page if document.paged is False else chunks[-1].page
-                left = {"facts": facts, "recipe": recipe, "indexed": indexed}
+                left = {**work.job.progress, "recipe": recipe, "indexed": indexed}
 
                 def add(
                     tx: Transaction, chunks: list[Chunk] = chunks, pages: int = pages_ready, passages: int = indexed
@@ -224,7 +230,7 @@ class IngestPipeline:
 
                 size.measured(len(chunks), await self._advance(work, STEP_INDEXING, add, progress=left))
                 self._tell_progress(work, "indexing", pages_ready, last_page, began_s, pages_ready=pages_ready)
-        work.job = _at_step(work.job, STEP_INDEXING, {"facts": facts, "recipe": recipe, "indexed": indexed})
+        work.job = _at_step(work.job, STEP_INDEXING, {**work.job.progress, "recipe": recipe, "indexed": indexed})
 
     async def _become_ready(self, work: _Work) -> None:
         facts: Mapping[str, Any] = work.job.progress.get("facts", {})

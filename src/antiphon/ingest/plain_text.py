@@ -13,7 +13,7 @@ from typing import Final
 
 from antiphon.core.errors import TooLarge, Unsupported
 from antiphon.ingest.decoding import decode
-from antiphon.ingest.document import MOST_CHARACTERS, MOST_HEADINGS, Heading, PageRectangles, ParsedPage, storable
+from antiphon.ingest.document import MOST_CHARACTERS, MOST_HEADINGS, Furniture, Heading, PageRectangles, ParsedPage, storable
 
 _CHAPTER: Final = re.compile(
     r"^(?:第[一二三四五六七八九十百\d]{1,4}(?P<unit>[编篇章节])(?:[ \t\u3000]+\S|[ \t\u3000]*$)|(?P<number>\d{1,2}(?:\.\d{1,2}){0,3})\.?[ \t]+[A-Z\u4e00-\u9fff])"
@@ -60,6 +60,9 @@ class TextDocument:
 
     def outline(self) -> list[Heading]:
         return self._outline
+
+    def furniture(self) -> list[Furniture]:
+        return []
 
     def rectangles(self, _page: int, _start: int, _end: int, /) -> PageRectangles:
         raise Unsupported("Only documents with pages have rectangles; this one has character ranges.")

@@ -17,7 +17,7 @@ from antiphon.ingest.leftovers import Leftovers
 from antiphon.storage.blobs.contract import BlobStore
 from antiphon.storage.jobs.contract import Job, JobQueue
 from antiphon.storage.lexical.contract import LexicalIndex
-from antiphon.storage.records.contract import Store
+from antiphon.storage.records.contract import Store, Urgency
 from antiphon.storage.records.rows import DOCUMENTS
 
 REMOVAL_JOB: Final = "remove_document"
@@ -42,19 +42,24 @@ class DocumentRemoval:
         lost. A document that is not deleted is left alone."""
         failpoint("document.after_delete")
         row = await self._store.read(lambda tx: tx.get(DOCUMENTS, _EVERYTHING, job.subject))
-        sha256 = str(job.payload.get("sha256") or "")
-        if row is not None:
-            if row.deleted_at is None:
-                await self._jobs.finish(job)
-                return
-            sha256 = row.sha256
+        if row is not None and row.deleted_at is None:
+            await self._jobs.finish(job)
+            return
         await self._leftovers.remove(job, job.subject)
-        await self._jobs.advance(job, step="row", work=lambda tx: tx.delete(DOCUMENTS, _EVERYTHING, {"id": job.subject}))
+        # noted with the step: a job that is killed behind it finds no row any more to read it from
+        sha256 = str(job.progress.get("sha256") or job.payload.get("sha256") or "") if row is None else row.sha256
+        left = {"sha256": sha256}
+        await self._jobs.advance(
+            job, step="row", progress=left, work=lambda tx: tx.delete(DOCUMENTS, _EVERYTHING, {"id": job.subject})
+        )  # fmt: skip
         async with self._gate.removing() as alone:
             if not alone:
                 waits = {"code": "conflict", "message": "An upload is under way; the file is removed after it."}
                 await self._jobs.fail(job, waits, retry_after_s=_RETRY_S)
                 return
-            if sha256 and not await self._store.read(lambda tx: tx.count(DOCUMENTS, _EVERYTHING, {"sha256": sha256})):
+            # asked of the writer: it has seen every row that is committed
+            if sha256 and not await self._store.write(
+                lambda tx: tx.count(DOCUMENTS, _EVERYTHING, {"sha256": sha256}), Urgency.INGEST
+            ):
                 await self._blobs.remove(sha256)
         await self._jobs.finish(job)

@@ -5,6 +5,7 @@ Tests: tests/unit/ingest/test_task.py (in process), tests/integration/test_inges
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -51,17 +52,21 @@ def serve(connection: socket.socket, specs: Sequence[ParserSpec]) -> None:
         reply = Done()
     except AntiphonError as error:
         reply = Failed(code=error.code, message=error.message, data=error.data)
-    except MemoryError:
-        reply = Failed(code=TooLarge.code, message="The document needs more memory than one may take: split it.")
-    except (ConnectionError, BrokenPipeError):
+    except ConnectionError:
         return
     except Exception as error:  # noqa: BLE001 - the task boundary: whatever a broken file provokes becomes its failure
-        reply = Failed(
-            code=BadRequest.code,
-            message="The file is damaged or not what it seems: it could not be read.",
-            data={"reason": "unreadable", "detail": f"{type(error).__name__}: {error}"[:300]},
-        )
+        reply = _failure(error)
     connection.sendall(encode(reply))
+
+
+def _failure(error: Exception) -> Failed:
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return Failed(code=TooLarge.code, message="The document needs more memory than one may take: split it.")
+    return Failed(
+        code=BadRequest.code,
+        message="The file is damaged or not what it seems: it could not be read.",
+        data={"reason": "unreadable", "detail": f"{type(error).__name__}: {error}"[:300]},
+    )
 
 
 def _receive(connection: socket.socket, size_bytes: int) -> bytearray:
@@ -81,7 +86,7 @@ def replies(task: Task, specs: Sequence[ParserSpec]) -> Iterator[Reply]:
             yield from _parse(task, specs)
         case Cut():
             document = task.document
-            drafts = chunks_of(document.pages, document.outline, task.rules, title=task.title, paged=document.paged)
+            drafts = chunks_of(document, task.rules, title=task.title)
             wanted = (draft for draft in drafts if draft.ordinal >= task.skip)
             for chunks in _batches(wanted, lambda draft: len(draft.text) + len(draft.tokens)):
                 yield Chunks(chunks=chunks)
@@ -106,7 +111,9 @@ def _parse(task: Parse, specs: Sequence[ParserSpec]) -> Iterator[Reply]:
     with closing(opened):
         for pages in _batches(opened.pages(), _page_length):
             yield Pages(pages=pages, total=opened.page_total)
-        yield Parsed(media_type=media_type, title=opened.title, paged=opened.paged, outline=opened.outline())
+        yield Parsed(
+            media_type=media_type, title=opened.title, paged=opened.paged, outline=opened.outline(), furniture=opened.furniture()
+        )  # fmt: skip
 
 
 def _page_length(page: ParsedPage) -> int:

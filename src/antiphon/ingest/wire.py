@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from antiphon.core.errors import TooLarge
 from antiphon.ingest.chunker import ChunkRules
-from antiphon.ingest.document import MOST_CHARACTERS, ChunkDraft, Heading, PageRectangles, ParsedDocument, ParsedPage
+from antiphon.ingest.document import MOST_CHARACTERS, ChunkDraft, Furniture, Heading, PageRectangles, ParsedDocument, ParsedPage
 
 LONGEST_FRAME_BYTES: Final = 4 * MOST_CHARACTERS + 2**20
 _LENGTH: Final = struct.Struct(">I")
@@ -64,6 +64,7 @@ class Parsed(Struct, tag=True, frozen=True, kw_only=True):
     title: str
     paged: bool
     outline: list[Heading]
+    furniture: list[Furniture]
 
 
 class Chunks(Struct, tag=True, frozen=True, kw_only=True):

@@ -110,7 +110,8 @@ class ParserPool:
         if end is None:
             raise _unexpected()
         return ParsedDocument(
-            media_type=end.media_type, title=end.title, paged=end.paged, pages=pages, outline=end.outline
+            media_type=end.media_type, title=end.title, paged=end.paged, pages=pages, outline=end.outline,
+            furniture=end.furniture,
         )  # fmt: skip
 
     @asynccontextmanager

@@ -77,7 +77,9 @@ class TopicState:
         self.epoch, self.last_seq = frame["epoch"], frame["seq"]
         self.messages = {message["id"]: dict(message) for message in frame.get("messages", [])}
         self.active_runs = {run["run_id"]: dict(run) for run in frame.get("active_runs", [])}
-        self.completed, self.nodes = {}, {}
+        self.completed = {}
+        nodes: dict[str, Frame] = frame.get("state", {}).get("nodes", {})
+        self.nodes = {ident: {**node, "text": dict(node.get("text", {}))} for ident, node in nodes.items()}
         self.documents = {d["id"]: dict(d) for d in frame.get("state", {}).get("documents", [])}
         self.has_more = bool(frame.get("has_more", False))
 

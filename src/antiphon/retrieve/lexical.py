@@ -63,7 +63,7 @@ class LexicalRetriever:
         terms = query_terms(query)
         workspaces = [workspace for workspace in dict.fromkeys(workspace_ids) if scope.sees(workspace)]
         try:
-            found = await self._store.read(lambda tx: self._read(tx, scope, workspaces, terms, k, filter))
+            found = await self._store.read(lambda tx: self._read(tx, scope, workspaces, terms, k=k, given=filter))
         except AntiphonError:
             raise
         except Exception as error:
@@ -75,7 +75,7 @@ class LexicalRetriever:
         return Retrieved(passages=passages, coverage=coverage, nearest=nearest, searched=searched, took_ms=round(took_ms, 2))
 
     def _read(
-        self, tx: Transaction, scope: Scope, workspaces: Sequence[str], terms: list[str], k: int, given: SearchFilter | None
+        self, tx: Transaction, scope: Scope, workspaces: Sequence[str], terms: list[str], *, k: int, given: SearchFilter | None
     ) -> tuple[list[Passage], list[str], float, int]:
         answer = _Answer()
         for workspace_id in workspaces:

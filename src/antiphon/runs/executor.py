@@ -60,7 +60,8 @@ class Executor:
 
         Raises the AntiphonError of the first node that failed (anything else it raised: ToolFailed naming the node, the
         cause chained and logged); the others are cancelled first and waited for. Cancelling this call cancels every node
-        at once, waits for them and raises CancelledError; no stream passes text on after that."""
+        in the loop's next turn (a node that is due already may take its step before), waits for them and raises
+        CancelledError; from that turn on no stream passes text on and no output is taken."""
         run = _Run(
             plan=plan,
             context=context,
@@ -138,7 +139,8 @@ class _Run:
                 raise asyncio.CancelledError from group_error
             if self._failure is None:  # KeyboardInterrupt and the like, which no node boundary turns into an error
                 raise
-            raise self._failure from self._failure.__cause__  # without the group as its context
+        if self._failure is not None:  # raised out here, so that the group does not become its context, and a cycle
+            raise self._failure
         values = {key: value.text if isinstance(value, PushTextStream) else value for key, value in self._values.items()}
         result = {port: value for (node, port), value in values.items() if node == self._plan.output}
         return Execution(values=values, result=result)
@@ -212,7 +214,7 @@ class _Run:
             outputs = None
         if limit.expired():
             raise Timeout(
-                f"The node {state.node.label!r} took longer than its limit of {limit_s:g} s.", data={"node": state.node.id}
+                f"The node {state.node.id!r} took longer than its limit of {limit_s:g} s.", data={"node": state.node.id}
             )
         return outputs
 
@@ -291,6 +293,8 @@ class _Run:
 
     def _give_out(self, state: _NodeRun, outputs: Mapping[str, Any]) -> None:
         """Emits what a node returned, ends its streams, and accounts for ports that it left unset."""
+        if self._closing:  # it swallowed its cancellation
+            raise asyncio.CancelledError("The run is being cancelled.")
         for port, value in outputs.items():
             self._emit(state, port, value)
         for port in state.node.descriptor.outputs:

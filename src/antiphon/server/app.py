@@ -30,20 +30,21 @@ from antiphon.server.page_routes import page_routes
 from antiphon.server.rest import Answer, answer_json, rest_routes
 from antiphon.server.sign_in import answer_sign_in, answer_sign_out, answer_ticket
 from antiphon.server.surface import Surface
-from antiphon.server.uploads import answer_upload
+from antiphon.server.uploads import UploadForm, Uploading, unguarded
 
 FORMS: Final[dict[Form, Answer]] = {
-    "json": answer_json, "sign_in": answer_sign_in, "sign_out": answer_sign_out, "upload": answer_upload, "ticket": answer_ticket,
+    "json": answer_json, "sign_in": answer_sign_in, "sign_out": answer_sign_out, "ticket": answer_ticket,
     "original": answer_original, "image": answer_image, "export": answer_export, "command": answer_command,
 }  # fmt: skip
 
 
-def create_app(house: Surface, *, socket_routes: Sequence[BaseRoute]) -> Starlette:
+def create_app(house: Surface, *, socket_routes: Sequence[BaseRoute], uploading: Uploading = unguarded) -> Starlette:
+    """`uploading`: `BlobGate.uploading` of a house whose workers remove blobs."""
     settings = house.settings
     policy = OriginPolicy(lambda: house.origins, local_only=settings.no_auth or is_loopback(settings.host))
     routes: list[BaseRoute] = [
         *socket_routes,
-        *rest_routes(house, policy, BINDINGS, FORMS),
+        *rest_routes(house, policy, BINDINGS, {**FORMS, "upload": UploadForm(uploading).answer}),
         *HealthRoutes(house).routes(),
         *description_routes(house.commands, BINDINGS),
         *page_routes(),

@@ -110,3 +110,6 @@ SOCKET_ONLY: Final[frozenset[str]] = frozenset({
     "hello", "subscribe", "unsubscribe", "pong", "chat_message", "stop", "history",
 })  # fmt: skip
 """Verbs that are command frames of the realtime protocol (and of POST /commands where they need no connection), not routes."""
+
+WITHIN_SOCKETS: Final[frozenset[str]] = frozenset({"workspace_find", "session_open"})
+"""Verbs that the simple socket profile runs for its caller; they are neither frames nor routes."""

@@ -69,7 +69,6 @@ from antiphon.transports.subscription import ReplayLimits
 SIMPLE_CHAT_PATHS = ("/ws/chat", "/ws/conversation", "/api/v1/chat/stream")
 FRAMES_PER_MINUTE = 6000
 """Of one connection; beyond it the socket is closed with 4029."""
-EVICT_EVERY_S = 30.0
 SAMPLE_WAIT_S = 15.0
 
 
@@ -250,8 +249,7 @@ class House:
             await self.runtime.scheduler.sleep(1.0)
             self.metrics.runs_active = self.runs.active_count
             self.metrics.connections = self.hub.connection_count
-            if int(self.runtime.clock.monotonic()) % int(EVICT_EVERY_S) == 0:
-                self.stores.log.evict_idle()
+            self.stores.log.evict_idle()
 
 
 class _Rights:

@@ -44,7 +44,7 @@ class _Server(uvicorn.Server):
 
 def serve(settings: Settings) -> int:
     """Runs until SIGTERM or SIGINT; the exit code."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log.level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings))
 

@@ -6,6 +6,8 @@ The right to write is looked at before the first byte of the body is read. What 
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from anyio import CancelScope
@@ -19,17 +21,36 @@ from antiphon.server.rest import Exchange
 
 FILE_PART: Final = "file"
 _LONGEST_TYPE: Final = 200
+Uploading = Callable[[], AbstractAsyncContextManager[None]]
 
 
-async def answer_upload(exchange: Exchange) -> Response:
+@asynccontextmanager
+async def unguarded() -> AsyncGenerator[None]:
+    """For houses in which nothing ever removes a blob."""
+    yield
+
+
+class UploadForm:
+    """`uploading` is held from before the first blob is stored until the rows that refer to them are committed, so that no
+    removal takes a blob in between (ingest/blob_gate.py). A broken-off upload releases its blobs after it let go."""
+
+    def __init__(self, uploading: Uploading) -> None:
+        self._uploading = uploading
+
+    async def answer(self, exchange: Exchange) -> Response:
+        return await _answer(exchange, self._uploading)
+
+
+async def _answer(exchange: Exchange, uploading: Uploading) -> Response:
     payload = exchange.house.commands[exchange.verb].payload
     fields = text_fields([(name, str(value)) for name, value in exchange.request.path_params.items()], payload)
     await _demand_write(exchange, str(fields["workspace_id"]))
     stored: list[str] = []
     try:
-        files, further = await _store_parts(exchange, stored)
-        fields |= text_fields(further, payload)
-        return exchange.answer(await exchange.execute({**fields, "files": files}))
+        async with uploading():
+            files, further = await _store_parts(exchange, stored)
+            fields |= text_fields(further, payload)
+            return exchange.answer(await exchange.execute({**fields, "files": files}))
     except BaseException:
         # Also when the client went away and the task is cancelled: the release must not be.
         with CancelScope(shield=True):

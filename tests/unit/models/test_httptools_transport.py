@@ -244,7 +244,7 @@ async def test_chunk_extensions_are_bounded(rig: Rig) -> None:
     task = await rig.ask()
     rig.connection.data_received(HEAD + b"1;")
     for _ in range(70):
-        rig.connection.data_received(b"a=" + b"y" * 1000)
+        rig.connection.data_received(b"y" * 1000)
     with pytest.raises(ModelError, match="bytes of headers"):
         await task
 

@@ -88,8 +88,16 @@ def test_deltas(wire: str, seen: list[object]) -> None:
 
 @pytest.mark.parametrize(
     ("told", "meant"),
-    [("stop", "stop"), ("length", "length"), ("tool_calls", "tool_calls"), ("function_call", "tool_calls"), (None, "stop")]
-    + [("content_filter", "content_filter"), ("max_tokens", "length"), ("eos", "stop")],
+    [
+        ("stop", "stop"),
+        ("length", "length"),
+        ("tool_calls", "tool_calls"),
+        ("function_call", "tool_calls"),
+        (None, "stop"),
+        ("content_filter", "content_filter"),
+        ("max_tokens", "length"),
+        ("eos", "stop"),
+    ],
 )
 def test_finish_reasons(told: str | None, meant: str) -> None:
     assert finish_reason(told) == meant

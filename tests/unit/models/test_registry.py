@@ -33,7 +33,7 @@ def test_configured_model_is_the_default_and_extractive_stays() -> None:
 
 
 def test_unknown_model_names_the_known_ones() -> None:
-    with pytest.raises(BadRequest, match="No model 'gpt-9' here. Known are 'qwen3', 'extractive'") as caught:
+    with pytest.raises(BadRequest, match=r"No model 'gpt-9' here\. Known are 'qwen3', 'extractive'") as caught:
         models(base_url="http://h:1/v1", model="qwen3").resolve("gpt-9")
     assert caught.value.data == {"models": ["qwen3", "extractive"]}
 

@@ -206,6 +206,24 @@ async def test_a_stop_wins_over_a_failure_that_it_causes() -> None:
     assert [entry["event"] for entry in logs] == ["node_failed_late"]
 
 
+async def test_a_node_that_swallows_the_cancellation_gives_nothing_out() -> None:
+    async def swallow(context: NodeContext, inputs: Inputs) -> dict[str, Any]:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+        return {"text": "late"}
+
+    observer = RecordingObserver()
+    types = [function_node(swallow, "swallow", outputs={"text": "text"}), OUT]
+    task = asyncio.create_task(run_flow(flow({"s": "swallow", "o": "out"}, [("s.text", "o.all")]), types, observer=observer))
+    await settle()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert observer.events == [("started", "s")]
+
+
 async def test_cancelled_before_the_first_step() -> None:
     sleeper = Sleeper()
     task = asyncio.create_task(run_flow(flow({"s": "sleep", "o": "out"}, [("s.text", "o.all")]), [sleeper.node_type(), OUT]))
@@ -219,14 +237,14 @@ async def test_a_time_limit() -> None:
     runtime = simulated_runtime()
     sleeper = Sleeper()
     observer = RecordingObserver()
-    nodes = {"s": NodeDefinition(id="s", type="sleep", label="Slow one", timeout_s=3.0), "o": "out"}
+    nodes = {"s": NodeDefinition(id="s", type="sleep", timeout_s=3.0), "o": "out"}
     task = asyncio.create_task(
         run_flow(flow(nodes, [("s.text", "o.all")]), [sleeper.node_type(), OUT], context=run_context(runtime=runtime), observer=observer)
     )
     await runtime.advance(2.9)
     assert not task.done()
     await runtime.advance(0.2)
-    with pytest.raises(Timeout, match=r"'Slow one' took longer than its limit of 3 s"):
+    with pytest.raises(Timeout, match=r"'s' took longer than its limit of 3 s"):
         await task
     assert sleeper.cancelled == 1
     assert [entry[:2] for entry in observer.of("failed")] == [("s", "timeout")]

@@ -51,6 +51,7 @@ CONDENSE: Final = NodeDescriptor(
             },
         },
     },
+    pure=True,
 )
 
 

@@ -6,7 +6,7 @@ import { fillTexts, text } from "./texts.js";
 import { documentRow, MessageView, sessionRow } from "./view.js";
 
 const $ = id => document.getElementById(id);
-const state = { workspace: null, session: null, topic: null, views: new Map(), dirty: false, composedAt: 0, busy: false };
+const state = { workspace: null, session: null, topic: null, views: new Map(), dirty: false, composedAt: 0, busy: false, following: true };
 const live = new Live({ onChange: changed, onState: connectionChanged });
 
 async function start() {
@@ -25,6 +25,8 @@ async function start() {
 
 function showSignIn() {
   live.close();
+  closeSession();
+  state.workspace = null;
   $("signed-in").hidden = true;
   for (const id of ["sign-out", "new", "workspace-choice"]) $(id).hidden = true;
   $("user").textContent = "";
@@ -158,8 +160,6 @@ function changed(topic, frame) {
 function draw() {
   state.dirty = false;
   const topic = state.topic;
-  const page = document.scrollingElement;
-  const follows = page.scrollHeight - page.scrollTop - page.clientHeight < 80;
   const list = $("messages");
   const wanted = topic ? [...topic.messages.values()] : [];
   for (const [id, view] of state.views) {
@@ -179,13 +179,19 @@ function draw() {
   $("send").disabled = state.busy;
   $("welcome").hidden = wanted.length > 0;
   $("earlier").hidden = !topic?.hasMore;
-  if (follows && wanted.length) page.scrollTop = page.scrollHeight;
+  if (state.following && wanted.length) follow(state.views.get(wanted.at(-1).id));
+}
+
+// Keeps the end of the text in view, and what stands below it out of the way.
+function follow(view) {
+  const below = view.body.getBoundingClientRect().bottom - window.innerHeight + 200;
+  if (below > 0) window.scrollBy(0, below);
 }
 
 async function ask() {
   const content = $("composer").value.trim();
   if (!content || state.busy || state.topic?.runs.size || !state.workspace) return;
-  state.busy = true;
+  Object.assign(state, { busy: true, following: true });
   draw();
   try {
     if (!state.session) {
@@ -249,6 +255,15 @@ function listen() {
   $("new").addEventListener("click", () => { closeSession(); history.replaceState(null, "", "/"); $("composer").focus(); });
   $("earlier").addEventListener("click", () => loadEarlier().catch(error => showNotice(error.message)));
   $("workspace").addEventListener("change", () => { closeSession(); history.replaceState(null, "", "/"); openWorkspace($("workspace").value); });
+  // Any movement upwards ends following at once; the end of the page begins it again.
+  const leave = () => { state.following = false; };
+  window.addEventListener("wheel", event => { if (event.deltaY < 0) leave(); }, { passive: true });
+  window.addEventListener("touchmove", leave, { passive: true });
+  window.addEventListener("keydown", event => { if (["PageUp", "Home"].includes(event.key)) leave(); });
+  window.addEventListener("scroll", () => {
+    const page = document.scrollingElement;
+    if (page.scrollHeight - page.scrollTop - page.clientHeight < 4) state.following = true;
+  }, { passive: true });
   const composer = $("composer");
   composer.addEventListener("input", fit);
   composer.addEventListener("compositionend", () => { state.composedAt = performance.now(); });

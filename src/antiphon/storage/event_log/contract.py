@@ -26,31 +26,31 @@ class Position(Struct, frozen=True):
 class Entry:
     """One event of one topic as the log holds it: its body is encoded once for all topics and subscribers.
 
-    `frame` is the JSON object as sent (UTF-8), built on first use and kept; `wire` is the same as an unmasked WebSocket
-    text frame. `message_id`, `text_start` and `text` are set for text deltas only (what merging needs).
+    `frame` is the JSON object as sent (UTF-8); `wire` the same as an unmasked WebSocket text frame, kept while it is the
+    topic's newest entry, so that all subscribers of a tick share it.
     """
 
-    __slots__ = ("_frame", "_wire", "body", "kind", "seq", "topic")
+    __slots__ = ("_wire", "body", "kind", "seq", "topic")
 
     def __init__(self, topic: str, seq: int, kind: str, body: bytes) -> None:
         self.topic = topic
         self.seq = seq
         self.kind = kind
         self.body = body
-        self._frame: bytes | None = None
         self._wire: bytes | None = None
 
     @property
     def frame(self) -> bytes:
-        if self._frame is None:
-            self._frame = b'%b,"seq":%d,"topic":"%b"}' % (self.body[:-1], self.seq, self.topic.encode())
-        return self._frame
+        return b'%b,"seq":%d,"topic":"%b"}' % (self.body[:-1], self.seq, self.topic.encode())
 
     @property
     def wire(self) -> bytes:
         if self._wire is None:
             self._wire = text_frame(self.frame)
         return self._wire
+
+    def forget_wire(self) -> None:
+        self._wire = None
 
 
 def text_frame(payload: bytes) -> bytes:

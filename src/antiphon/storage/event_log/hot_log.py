@@ -17,8 +17,10 @@ from antiphon.protocol.events import Event
 from antiphon.storage.event_log.contract import Entry, Listener, Position
 from antiphon.storage.event_log.ring import TopicRing
 
-MAX_RESIDENT_BYTES = 128 * 2**20
-"""All rings together; beyond it the rings that were silent longest leave memory (their subscribers get a snapshot)."""
+MAX_RESIDENT_BYTES = 64 * 2**20
+"""All rings together; beyond it the rings that were silent longest leave memory, and those with listeners are cut short
+(who comes back to them from further away gets a snapshot)."""
+KEPT_ENTRIES = 64
 
 
 class HotLog(abc.ABC):
@@ -111,20 +113,28 @@ class HotLog(abc.ABC):
         return sum(ring.size_bytes for ring in self._rings.values())
 
     def evict_idle(self) -> int:
-        """Lets go of rings nobody listens to: those silent for `idle_s`, and the oldest beyond the memory bound.
-        Called from time to time by the composition root; the number of rings that left."""
+        """Lets go of rings nobody listens to: those silent for `idle_s`, and the oldest beyond the memory bound; then cuts
+        the others. Called from time to time by the composition root; the number of rings that left or were cut."""
         now = self._clock.monotonic()
-        silent = sorted((r for r in self._rings.values() if not r.listeners), key=lambda ring: ring.last_append_s)
+        by_age = sorted(self._rings.values(), key=lambda ring: ring.last_append_s)
         resident = self.resident_bytes
-        gone = 0
-        for ring in silent:
-            if now - ring.last_append_s < self._idle_s and resident <= MAX_RESIDENT_BYTES:
+        touched = 0
+        for ring in by_age:
+            idle = now - ring.last_append_s >= self._idle_s
+            if not ring.listeners and (idle or resident > MAX_RESIDENT_BYTES):
+                resident -= ring.size_bytes
+                self._remember_head(ring.topic, ring.head)
+                del self._rings[ring.topic]
+                touched += 1
+        for ring in by_age:
+            if resident <= MAX_RESIDENT_BYTES:
                 break
-            resident -= ring.size_bytes
-            self._remember_head(ring.topic, ring.head)
-            del self._rings[ring.topic]
-            gone += 1
-        return gone
+            if ring.listeners and len(ring.entries) > KEPT_ENTRIES:
+                before = ring.size_bytes
+                ring.drop_up_to(ring.head - KEPT_ENTRIES)
+                resident -= before - ring.size_bytes
+                touched += 1
+        return touched
 
     def _ring(self, topic: str) -> TopicRing:
         ring = self._rings.get(topic)

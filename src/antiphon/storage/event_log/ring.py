@@ -31,6 +31,8 @@ class TopicRing:
 
     def add(self, entry: Entry, *, max_entries: int, max_bytes: int) -> None:
         self.head = entry.seq
+        if self.entries:
+            self.entries[-1].forget_wire()
         self.entries.append(entry)
         self.size_bytes += len(entry.body) + ENTRY_OVERHEAD_BYTES
         while len(self.entries) > max_entries or (self.size_bytes > max_bytes and len(self.entries) > 1):

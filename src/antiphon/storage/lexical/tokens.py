@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
 from functools import cache, lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, Protocol, cast
 
 TOKENISER_VERSION: Final = "1"
 LONGEST_WORD_CHARACTERS: Final = 64
@@ -41,14 +40,26 @@ _FUNCTION_WORDS: Final = frozenset(
 _FUNCTION_CHARACTERS: Final = frozenset("的了吗呢吧么哪谁怎是在有和与就也都而及或之其被把这那为请问")
 
 
+class _Converter(Protocol):
+    """opencc.OpenCC, which has no types."""
+
+    def convert(self, text: str, /) -> str: ...
+
+
+class _Stemmer(Protocol):
+    """snowballstemmer's, which has no types."""
+
+    def stemWord(self, word: str, /) -> str: ...  # noqa: N802 - its name
+
+
 @cache
 def _simplified() -> dict[int, int]:
     """Traditional -> simplified code points, one to one only, so that offsets stay."""
     from opencc import OpenCC  # pyright: ignore[reportUnknownVariableType] - untyped; loading its dictionaries takes 30 ms; programs that never tokenise skip it
 
     characters = [chr(code) for first, end in _HAN_BLOCKS for code in range(first, end)]
-    convert: Callable[[str], str] = OpenCC("t2s").convert
-    converted = convert("\n".join(characters)).split("\n")
+    converter = cast("_Converter", OpenCC("t2s"))
+    converted = converter.convert("\n".join(characters)).split("\n")
     return {ord(old): ord(new) for old, new in zip(characters, converted, strict=True) if len(new) == 1 and new != old}
 
 
@@ -74,8 +85,8 @@ def stem(word: str) -> str:
         lowered = unicodedata.normalize("NFC", bare).replace("\u2019", "'")
     if not lowered.isascii():
         return lowered.replace("'", "")[:LONGEST_WORD_CHARACTERS]
-    stem_word: Callable[[str], str] = EnglishStemmer().stemWord
-    return stem_word(lowered[:LONGEST_WORD_CHARACTERS]).replace("'", "")
+    stemmer = cast("_Stemmer", EnglishStemmer())
+    return stemmer.stemWord(lowered[:LONGEST_WORD_CHARACTERS]).replace("'", "")
 
 
 def _pieces(text: str) -> list[str]:

@@ -59,9 +59,9 @@ class SqliteTransaction:
         after: tuple[Any, str] | None = None,
         limit: int | None = None,
     ) -> list[R]:
-        conditions = conditions_of(table, where)
         if column_of(table, order).kind.is_json:
             raise TypeError(f"Rows can't be ordered by {table.name}.{order}.")
+        conditions = conditions_of(table, where)
         if _nothing(table, scope):
             return []
         values = _scope_values(scope, _bound(conditions))

@@ -1,0 +1,174 @@
+"""`antiphon doctor`: what this installation can do, and what keeps it from more. Tests: tests/unit/cli/test_doctor.py."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import aiohttp
+import typer
+from msgspec import Struct
+
+from antiphon import __version__
+from antiphon.access.safety import check_settings
+from antiphon.cli.exit_codes import ExitCode
+from antiphon.cli.house import AsJson, DataDir
+from antiphon.cli.terminal import write_json, write_table
+from antiphon.client import RestClient
+from antiphon.config import Settings, load_settings
+from antiphon.core.errors import AntiphonError
+from antiphon.core.failpoints import FAILPOINTS
+from antiphon.storage.inspection import inspect_storage
+from antiphon.storage.lock import running_server
+
+FREE_WARN_BYTES: Final = 2 * 2**30
+FREE_FAIL_BYTES: Final = 100 * 2**20
+MODEL_TIMEOUT_S: Final = 3.0
+LIBRARIES: Final = ("starlette", "uvicorn", "websockets", "msgspec", "sqlalchemy", "pypdfium2")
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """`warning`: works, with less; `failed`: `serve` will not work, or data is at risk."""
+
+    check: str
+    state: Literal["ok", "warning", "failed"] = "ok"
+    detail: str = ""
+
+
+def doctor(
+    failpoints: Annotated[bool, typer.Option("--failpoints", help="List the fail-points of the crash tests.")] = False,
+    storage: Annotated[bool, typer.Option("--storage", help="Look for damage and for leftovers in the data folder.")] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Check versions, SQLite, data folder, disk, settings and model server."""
+    if failpoints:
+        _list_failpoints(as_json=as_json)
+        return
+    settings = load_settings(data_dir=data_dir)
+    findings = list(_storage(settings.data_dir)) if storage else asyncio.run(_examine(settings))
+    if as_json:
+        write_json({"findings": findings, "ok": all(finding.state != "failed" for finding in findings)})
+    else:
+        write_table(["", "check", ""], [[f.state, f.check, f.detail] for f in findings], empty="")
+    if any(finding.state == "failed" for finding in findings):
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _list_failpoints(*, as_json: bool) -> None:
+    if as_json:
+        write_json({"failpoints": FAILPOINTS})
+    else:
+        write_table(["name", "where"], [[name, sentence] for name, sentence in FAILPOINTS.items()], empty="")
+
+
+async def _examine(settings: Settings) -> list[Finding]:
+    local: list[Callable[[Settings], Finding]] = [_versions, _sqlite, _folder, _disk, _guards]
+    findings = [check(settings) for check in local]
+    return [*findings, await _owner(settings.data_dir), await _chat_model(settings)]
+
+
+def _versions(_: Settings) -> Finding:
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    system = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    state = "ok" if sys.version_info >= (3, 11) else "failed"
+    return Finding(check="versions", state=state, detail=f"antiphon {__version__}, {system}, {libraries}")
+
+
+def _sqlite(_: Settings) -> Finding:
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute("CREATE VIRTUAL TABLE probe USING fts5(tokens, content='')")
+    except sqlite3.OperationalError as error:
+        return Finding(check="sqlite", state="failed", detail=f"This Python's SQLite has no full-text search (FTS5): {error}.")
+    finally:
+        connection.close()
+    return Finding(check="sqlite", detail=f"SQLite {sqlite3.sqlite_version} with FTS5")
+
+
+def _folder(settings: Settings) -> Finding:
+    folder = settings.data_dir
+    if not folder.exists():
+        return Finding(check="data folder", detail=f"{folder} (does not exist yet; the first start makes it)")
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return Finding(
+            check="data folder", state="failed", detail=f"{folder} can't be written. Change its owner or its permissions."
+        )
+    if folder.stat().st_mode & 0o077:
+        return Finding(
+            check="data folder", state="warning", detail=f"{folder} can be read by others on this machine: chmod 700 {folder}"
+        )
+    return Finding(check="data folder", detail=str(folder))
+
+
+def _disk(settings: Settings) -> Finding:
+    place = settings.data_dir.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    state = "failed" if free < FREE_FAIL_BYTES else "warning" if free < FREE_WARN_BYTES else "ok"
+    return Finding(check="free disk", state=state, detail=f"{free / 2**30:.1f} GiB at {place}")
+
+
+def _guards(settings: Settings) -> Finding:
+    try:
+        check_settings(host=settings.host, no_auth=settings.no_auth, owner_key=settings.owner_key, origins=settings.auth.origins)
+    except AntiphonError as error:
+        return Finding(check="guards", state="failed", detail=error.message)
+    who = "everybody on this machine is the owner" if settings.no_auth else "accounts are on"
+    return Finding(check="guards", detail=f"{who}, listening on {settings.host}")
+
+
+async def _owner(data_dir: Path) -> Finding:
+    server = running_server(data_dir)
+    if server is None:
+        return Finding(check="server", detail="none runs on this data folder")
+    try:
+        async with RestClient(server.url, key=server.token, timeout_s=MODEL_TIMEOUT_S) as rest:
+            health = await rest.health()
+    except AntiphonError as error:
+        return Finding(
+            check="server", state="failed", detail=f"process {server.pid} owns the folder and does not answer: {error.message}"
+        )
+    reasons = ", ".join(str(reason) for reason in health.get("reasons", []))
+    state = "ok" if health.get("status") == "ok" else "warning"
+    return Finding(
+        check="server", state=state, detail=f"version {server.version}, process {server.pid} at {server.url} {reasons}".strip()
+    )
+
+
+async def _chat_model(settings: Settings) -> Finding:
+    address = settings.chat.base_url
+    if address is None:
+        return Finding(
+            check="chat model", state="warning", detail="none; answers are sentences of the documents (ANTIPHON_CHAT_BASE_URL)"
+        )
+    headers = {"Authorization": f"Bearer {settings.chat.api_key}"} if settings.chat.api_key else {}
+    try:
+        timeout = aiohttp.ClientTimeout(total=MODEL_TIMEOUT_S)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+            session.get(address.rstrip("/") + "/models") as answer,
+        ):
+            status = answer.status
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return Finding(check="chat model", state="warning", detail=f"{address} does not answer: {error or 'timeout'}")
+    if status in {401, 403}:
+        return Finding(check="chat model", state="warning", detail=f"{address} refuses the key (ANTIPHON_CHAT_API_KEY)")
+    return Finding(check="chat model", detail=f"{address} answers; model {settings.chat.model or 'as the server chooses'}")
+
+
+def _storage(data_dir: Path) -> Iterator[Finding]:
+    inspection = inspect_storage(data_dir)
+    state = "ok" if inspection.integrity == "ok" else "failed"
+    yield Finding(check="database", state=state, detail=inspection.integrity)
+    for name, count in sorted(inspection.counts.items()):
+        yield Finding(check=name, state="failed" if name in inspection.problems else "ok", detail=str(count))

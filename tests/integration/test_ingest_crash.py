@@ -1,0 +1,130 @@
+"""kill -9 at every fail-point of ingestion and removal: the next start goes on, nothing is doubled, nothing is left over."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STEPS = """
+import asyncio, json, sys
+from pathlib import Path
+from antiphon.access.scope import system_scope
+from antiphon.config.settings import Settings
+from antiphon.core.failpoints import arm
+from antiphon.core.runtime import system_runtime
+from antiphon.ingest.worker import ParserPool
+from antiphon.ingest.workers import IngestWorkers
+from antiphon.storage.blobs.files import FileBlobStore
+from antiphon.storage.jobs.contract import Job
+from antiphon.storage.jobs.sqlite import SqliteJobQueue
+from antiphon.storage.lexical.sqlite import SqliteLexicalIndex
+from antiphon.storage.records.rows import DOCUMENTS, PAGES, DocumentRow
+from antiphon.storage.records.sqlite import SqliteStore
+from antiphon.storage.sqlite.database import Database
+
+ALL = system_scope("test")
+
+async def main(folder, do, failpoint):
+    runtime = system_runtime()
+    settings = Settings(data_dir=folder)
+    pool = ParserPool(settings, runtime)
+    pool.start()
+    store = SqliteStore(Database.open(folder / "antiphon.db", runtime=runtime))
+    jobs = SqliteJobQueue(store, runtime=runtime)
+    blobs = FileBlobStore.at(folder / "blobs")
+    index = SqliteLexicalIndex()
+    parsed = []
+    parse = pool.parse
+    async def counted(*arguments, **keywords):
+        parsed.append(1)
+        return await parse(*arguments, **keywords)
+    pool.parse = counted
+    workers = IngestWorkers(store=store, jobs=jobs, blobs=blobs, index=index, pool=pool, settings=settings, runtime=runtime,
+                            on_event=lambda workspace, event: None)
+    def enqueue(tx, kind):
+        jobs.enqueue(tx, Job(id=runtime.ids.new("job"), kind=kind, user_id="usr_1", workspace_id="ws_1", subject="doc_1",
+                             created_at=runtime.clock.now()))
+    if do == "add":
+        async def pieces():
+            yield ("The lighthouse keeper counts the ships. " * 2000).encode()
+        blob = await blobs.put(pieces(), max_bytes=0)
+        def add(tx):
+            tx.insert(DOCUMENTS, DocumentRow(id="doc_1", workspace_id="ws_1", name="a.txt", sha256=blob.sha256,
+                                             created_at=0.0, updated_at=0.0))
+            enqueue(tx, "ingest")
+        await store.write(add)
+    if do == "delete":
+        def delete(tx):
+            tx.update(DOCUMENTS, ALL, "doc_1", deleted_at=1.0, searchable=False, state="deleting")
+            enqueue(tx, "remove_document")
+        await store.write(delete)
+    arm(failpoint or None)
+    await workers.start()
+    while [job for job in await jobs.list() if job.state in {"queued", "running"}]:
+        await asyncio.sleep(0.01)
+    def told(tx):
+        row = tx.get(DOCUMENTS, ALL, "doc_1")
+        postings, total = index.postings(tx, "ws_1", ["lighthous", "ship"])
+        return {"state": row and row.state, "passages": row and row.passages, "pages": tx.count(PAGES, ALL),
+                "postings": postings, "total": total, **index.statistics(tx)}
+    result = await store.read(told)
+    result["blobs"], result["parsed"] = len(await blobs.list()), len(parsed)
+    print(json.dumps(result))
+    await workers.close()
+    await pool.close()
+    await store.close()
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
+"""
+
+
+def run(folder: Path, do: str, failpoint: str = "") -> dict[str, Any] | None:
+    """What the folder holds when all jobs are done; None when the process was killed."""
+    done = subprocess.run(
+        [sys.executable, "-c", STEPS, str(folder), do, failpoint], capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ},
+    )  # fmt: skip
+    if done.returncode == -signal.SIGKILL:
+        return None
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def is_whole(found: dict[str, Any]) -> bool:
+    chunks = found["chunks"]
+    return (
+        found["state"] == "ready"
+        and chunks > 50
+        and found["passages"] == chunks == found["total"] == found["postings"]["lighthous"]
+        and found["pages"] == 1
+        and not found["ghost_rows"] + found["unindexed_chunks"] + found["orphan_chunks"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "parses_again"), [("ingest.after_claim", 1), ("ingest.after_parse", 0), ("ingest.after_index", 0)]
+)
+def test_a_killed_ingestion_goes_on_at_its_last_finished_step(tmp_path: Path, failpoint: str, parses_again: int) -> None:
+    assert run(tmp_path, "add", failpoint) is None
+    found = run(tmp_path, "go on")
+    assert found is not None
+    assert is_whole(found), found
+    assert found["parsed"] == parses_again
+
+
+def test_a_killed_removal_leaves_nothing(tmp_path: Path) -> None:
+    whole = run(tmp_path, "add")
+    assert whole is not None
+    assert is_whole(whole), whole
+    assert run(tmp_path, "delete", "document.after_delete") is None
+    found = run(tmp_path, "go on")
+    assert found is not None
+    assert (found["state"], found["chunks"], found["pages"], found["blobs"], found["total"]) == (None, 0, 0, 0, 0)
+    assert found["ghost_rows"] == 0

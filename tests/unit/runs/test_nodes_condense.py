@@ -1,0 +1,70 @@
+"""The node condense: earlier user turns, decaying."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from antiphon.flows.definition import NodeDefinition
+from antiphon.models.chat import ChatMessage
+from antiphon.runs.node import NodeContext, NodeType
+from antiphon.runs.nodes.builtin import antiphon_nodes
+from antiphon.runs.nodes.condense import CONDENSE, CondenseNode, join_turns
+from antiphon.testing.flows import flow, run_context, run_flow
+
+
+def talk(*turns: str) -> list[ChatMessage]:
+    """User turns, each answered."""
+    return [
+        ChatMessage(role=role, content=turn if role == "user" else f"answer to {turn}") for turn in turns for role in ("user", "assistant")
+    ]
+
+
+def test_a_first_question_stands_alone() -> None:
+    assert join_turns("What is it?", [], turns=3, words=10) == "What is it?"
+
+
+def test_the_latest_turn_first_each_with_half_the_room() -> None:
+    history = talk("aa ab ac ad ae", "ba bb bc bd be", "ca cb cc cd ce")
+    assert join_turns("q", history, turns=3, words=4) == "q\nca cb cc cd\nba bb\naa"
+    assert join_turns("q", history, turns=2, words=4) == "q\nca cb cc cd\nba bb"
+    assert join_turns("q", history, turns=3, words=1) == "q\nca"
+    assert join_turns("q", history, turns=0, words=4) == "q"
+
+
+def test_answers_of_the_assistant_are_left_out() -> None:
+    assert "answer" not in join_turns("q", talk("a", "b"), turns=5, words=50)
+
+
+def test_two_cjk_characters_count_as_a_word() -> None:
+    assert join_turns("多少天？", talk("公司的年假制度是怎样的？"), turns=1, words=3) == "多少天？\n公司的年假制"
+    assert join_turns("多少天？", talk("公司的年假制度是怎样的？"), turns=1, words=9) == "多少天？\n公司的年假制度是怎样的"
+
+
+def test_turns_without_words_are_passed_over() -> None:
+    assert join_turns("q", talk("a b", "?!"), turns=2, words=4) == "q\na b"
+
+
+async def run(nodes: list[NodeType], **settings: object) -> str:
+    definition = flow(
+        {"q": "question", "h": "history", "c": NodeDefinition(id="c", type="condense", settings=settings), "o": "output"},
+        [("q.question", "c.question"), ("h.messages", "c.history"), ("c.query", "o.answer")],
+    )
+    context = run_context(question="And after?", history=talk("How long is the leave?"))
+    return (await run_flow(definition, nodes, context=context)).result["text"]
+
+
+async def test_the_node() -> None:
+    assert await run(antiphon_nodes()) == "And after?\nHow long is the leave"
+    assert await run(antiphon_nodes(), turns=0) == "And after?"
+
+
+async def test_the_seam_for_a_model() -> None:
+    """Another way of condensing is a further Condenser; the node stays as it is."""
+
+    class Shout:
+        async def condense(self, question: str, history: Sequence[ChatMessage], context: NodeContext) -> str:
+            return f"{question} {len(history)}".upper()
+
+    types = [node for node in antiphon_nodes() if node.descriptor.type != "condense"]
+    shouting = NodeType(descriptor=CONDENSE, implementation=CondenseNode({"join": Shout()}))
+    assert await run([*types, shouting]) == "AND AFTER? 2"
