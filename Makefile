@@ -74,7 +74,7 @@ test: lint
 	@$(BIN)/pytest $(TESTS)
 
 bench: $(DEV)
-	@$(BIN)/python bench/run.py
+	@$(BIN)/python bench/live.py
 
 prove: lint
 	@ANTIPHON_PROVE=1 $(BIN)/pytest $(TESTS)

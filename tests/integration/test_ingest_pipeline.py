@@ -151,7 +151,7 @@ async def test_the_sample_documents_become_ready_and_answer(house: House) -> Non
 
 
 async def test_a_markdown_passage_has_an_anchor_and_no_page(house: House) -> None:
-    row = await house.add("# Snow\n\nIntro.\n\n## Shovels\n\nShovels are red.\n".encode(), "snow.md")
+    row = await house.add(b"# Snow\n\nIntro.\n\n## Shovels\n\nShovels are red.\n", "snow.md")
     ready = await house.until(row.id, "ready", "failed")
     assert (ready.title, ready.pages) == ("Snow", 1)
     (passage,) = [passage for passage in await house.search("shovels") if "red" in passage.text]

@@ -162,6 +162,7 @@ async def test_first_model_of_a_server_is_used_when_none_is_named() -> None:
         assert [info.id for info in models.list()] == ["first", "extractive"]
         assert models.resolve(None)[0] == "first"
         assert models.resolve("default")[0] == "first"
+        assert models.resolve("first")[1] is models.resolve(None)[1]
         await answer(models)
         assert [chat.body["model"] for chat in server.chats] == ["first", "first"]
         assert sum(request.path == "/v1/models" for request in server.requests) == 1

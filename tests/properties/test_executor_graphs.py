@@ -73,7 +73,10 @@ class World:
         self.faults: list[str] = []
 
     def types(self) -> list[NodeType]:
-        many = [Port(name=name, type=type_, many=True, required=False) for name, type_ in (("texts", "text"), ("streams", "stream[text]"))]
+        many = [
+            Port(name=name, type=type_, many=True, required=False)
+            for name, type_ in (("texts", "text"), ("streams", "stream[text]"))
+        ]
         outputs = {"text": "text", "early": "text", "answer": "stream[text]"}
         collect = [Port(name="all", type="any", many=True, required=False)]
         return [
@@ -124,7 +127,9 @@ class World:
 
     def expected(self, me: int, port: str) -> list[str]:
         values = {"text": "text {}", "early": "early {}", "answer": "".join(f"{{0}}.{n} " for n in range(PIECES))}
-        return [values[source_port].format(f"n{a}") for a, source_port, b, target in self.graph.edges if (b, target) == (me, port)]
+        return [
+            values[source_port].format(f"n{a}") for a, source_port, b, target in self.graph.edges if (b, target) == (me, port)
+        ]
 
 
 @settings(deadline=None, max_examples=150)
@@ -136,7 +141,11 @@ def test_each_node_once_and_after_its_inputs(graph: Graph) -> None:
         before = asyncio.all_tasks()
         async with asyncio.timeout(20):
             execution = await run_flow(
-                graph.definition(), world.types(), context=run_context(runtime=runtime), observer=observer, max_parallel=graph.max_parallel
+                graph.definition(),
+                world.types(),
+                context=run_context(runtime=runtime),
+                observer=observer,
+                max_parallel=graph.max_parallel,
             )
         assert asyncio.all_tasks() == before
         names = [f"n{n}" for n in range(graph.size)]
@@ -159,7 +168,13 @@ def test_a_cancellation_at_any_moment_ends_all(graph: Graph, turns: int) -> None
         world, observer = World(graph, runtime), RecordingObserver()
         before = asyncio.all_tasks()
         task = asyncio.create_task(
-            run_flow(graph.definition(), world.types(), context=run_context(runtime=runtime), observer=observer, max_parallel=graph.max_parallel)
+            run_flow(
+                graph.definition(),
+                world.types(),
+                context=run_context(runtime=runtime),
+                observer=observer,
+                max_parallel=graph.max_parallel,
+            )
         )
         await runtime.scheduler.settle(turns)
         finished = task.done()
@@ -191,7 +206,11 @@ def test_a_failure_anywhere_ends_all(graph: Graph, failing: int) -> None:
         try:
             async with asyncio.timeout(20):
                 await run_flow(
-                    graph.definition(), world.types(), context=run_context(runtime=runtime), observer=observer, max_parallel=graph.max_parallel
+                    graph.definition(),
+                    world.types(),
+                    context=run_context(runtime=runtime),
+                    observer=observer,
+                    max_parallel=graph.max_parallel,
                 )
         except ModelUnavailable as error:
             assert error.message == f"n{graph.failing} fails."

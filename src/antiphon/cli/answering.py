@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 from anyio import to_thread
 
 from antiphon.cli.answer_view import show_answer
+from antiphon.cli.event_loop import run_to_end
 from antiphon.cli.exit_codes import ExitCode
 from antiphon.cli.house import AsJson, DataDir, KeyFile, Place, Reached, Url, Workspace, reach_house
 from antiphon.cli.terminal import notes
@@ -33,7 +33,7 @@ def ask(
     """Ask once and see the answer as it is written. With --json every event is a line. Ctrl-C stops the answer."""
     content = sys.stdin.read() if question == "-" else question
     place = Place(data_dir=data_dir, url=url, key_file=key_file)
-    raise typer.Exit(asyncio.run(_ask(place, content, workspace, model, session, as_json=as_json)))
+    raise typer.Exit(run_to_end(_ask(place, content, workspace, model, session, as_json=as_json)))
 
 
 async def _ask(
@@ -64,7 +64,7 @@ def chat(
 ) -> None:
     """Talk in one session. /new begins another, /model NAME changes the model, /quit or Ctrl-D ends."""
     place = Place(data_dir=data_dir, url=url, key_file=key_file)
-    raise typer.Exit(asyncio.run(_chat(place, workspace, model, session, as_json=as_json)))
+    raise typer.Exit(run_to_end(_chat(place, workspace, model, session, as_json=as_json)))
 
 
 async def _chat(place: Place, workspace: str | None, model: str | None, session: str | None, *, as_json: bool) -> ExitCode:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 import shutil
@@ -19,6 +18,7 @@ from msgspec import Struct
 
 from antiphon import __version__
 from antiphon.access.safety import check_settings
+from antiphon.cli.event_loop import run_to_end
 from antiphon.cli.exit_codes import ExitCode
 from antiphon.cli.house import AsJson, DataDir
 from antiphon.cli.terminal import write_json, write_table
@@ -54,7 +54,7 @@ def doctor(
         _list_failpoints(as_json=as_json)
         return
     settings = load_settings(data_dir=data_dir)
-    findings = list(_storage(settings.data_dir)) if storage else asyncio.run(_examine(settings))
+    findings = list(_storage(settings.data_dir)) if storage else run_to_end(_examine(settings))
     if as_json:
         write_json({"findings": findings, "ok": all(finding.state != "failed" for finding in findings)})
     else:
@@ -128,7 +128,10 @@ def _guards(settings: Settings) -> Finding:
 
 
 async def _owner(data_dir: Path) -> Finding:
-    server = running_server(data_dir)
+    try:
+        server = running_server(data_dir)
+    except OSError as error:
+        return Finding(check="server", state="failed", detail=f"the lock of {data_dir} can't be looked at: {error.strerror}")
     if server is None:
         return Finding(check="server", detail="none runs on this data folder")
     try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import typer
 
+from antiphon.cli.event_loop import run_to_end
 from antiphon.cli.house import AsJson, DataDir, KeyFile, Place, Url, Workspace, reach_house
 from antiphon.cli.terminal import write, write_json, write_table
 from antiphon.client import RestClient
@@ -39,7 +39,7 @@ def list_documents(
     key_file: KeyFile = None,
 ) -> None:
     """List the documents of a workspace."""
-    documents = asyncio.run(_list(Place(data_dir=data_dir, url=url, key_file=key_file), workspace, state))
+    documents = run_to_end(_list(Place(data_dir=data_dir, url=url, key_file=key_file), workspace, state))
     if as_json:
         write_json({"documents": documents})
         return
@@ -66,7 +66,7 @@ def delete_documents(
     key_file: KeyFile = None,
 ) -> None:
     """Delete documents: gone from search, citations and answers at once."""
-    asyncio.run(_delete(Place(data_dir=data_dir, url=url, key_file=key_file), ids))
+    run_to_end(_delete(Place(data_dir=data_dir, url=url, key_file=key_file), ids))
     if as_json:
         write_json({"deleted": ids})
     else:

@@ -11,6 +11,7 @@ import typer
 from msgspec import Struct
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from antiphon.cli.event_loop import run_to_end
 from antiphon.cli.exit_codes import ExitCode
 from antiphon.cli.house import AsJson, DataDir, KeyFile, Place, Url, Workspace, reach_house
 from antiphon.cli.terminal import notes, plain, write, write_json
@@ -47,7 +48,7 @@ def ingest(
     if not files:
         raise BadRequest("There is no file in what was named; give files, or folders that hold some.")
     place = Place(data_dir=data_dir, url=url, key_file=key_file)
-    outcomes = asyncio.run(_ingest(place, files, workspace, wait=wait))
+    outcomes = run_to_end(_ingest(place, files, workspace, wait=wait))
     raise typer.Exit(_report(outcomes, as_json=as_json))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from antiphon.cli.event_loop import run_to_end
 from antiphon.cli.house import AsJson, DataDir, KeyFile, Place, Url, reach_house
 from antiphon.cli.terminal import notes, write, write_json, write_table
 from antiphon.client import RestClient
@@ -36,7 +36,7 @@ def create(
 ) -> None:
     """Make an API key. It is shown this once and stored only as a hash."""
     place = Place(data_dir=data_dir, url=url, key_file=key_file)
-    made = asyncio.run(_create(place, name, workspace, None if role is None else role.value))
+    made = run_to_end(_create(place, name, workspace, None if role is None else role.value))
     if as_json:
         write_json(made)
         return
@@ -53,7 +53,7 @@ async def _create(place: Place, name: str, workspace: str | None, role: str | No
 @app.command("list")
 def list_keys(as_json: AsJson = False, data_dir: DataDir = None, url: Url = None, key_file: KeyFile = None) -> None:
     """List your keys (never the secrets)."""
-    keys = asyncio.run(_list(Place(data_dir=data_dir, url=url, key_file=key_file)))
+    keys = run_to_end(_list(Place(data_dir=data_dir, url=url, key_file=key_file)))
     if as_json:
         write_json({"items": keys})
         return
@@ -76,7 +76,7 @@ def revoke(
     key_file: KeyFile = None,
 ) -> None:
     """Revoke a key; open connections made with it end within 5 s."""
-    asyncio.run(_revoke(Place(data_dir=data_dir, url=url, key_file=key_file), key_id))
+    run_to_end(_revoke(Place(data_dir=data_dir, url=url, key_file=key_file), key_id))
     if as_json:
         write_json({"id": key_id, "revoked": True})
     else:

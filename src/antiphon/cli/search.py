@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import typer
 
+from antiphon.cli.event_loop import run_to_end
 from antiphon.cli.house import AsJson, DataDir, KeyFile, Place, Url, Workspace, reach_house
 from antiphon.cli.terminal import notes, plain, write, write_json
 from antiphon.client import RestClient
@@ -23,7 +23,7 @@ def search(
 ) -> None:
     """Find passages in the documents of a workspace."""
     place = Place(data_dir=data_dir, url=url, key_file=key_file)
-    found = asyncio.run(_search(place, query, k, workspace))
+    found = run_to_end(_search(place, query, k, workspace))
     if as_json:
         write_json(found)
         return

@@ -25,7 +25,7 @@ def plain(text: str) -> str:
 
 def notes() -> Console:
     """stderr: progress, status, hints."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def results() -> Console:

@@ -1,13 +1,14 @@
 """A session as a file: JSON (everything, exact) or Markdown (for people). Pure. Tests: tests/unit/conversations/test_export.py.
 
 An exported Markdown file is opened by programs we do not know. What people typed is escaped whole; an answer keeps its
-Markdown, but nothing in it may run or load by itself: raw HTML is escaped, pictures become links, and script addresses lose
-their scheme, all outside of code. Text that starts like a spreadsheet formula is escaped too.
+Markdown, but nothing in it may run or load by itself: raw HTML is escaped, pictures become links, and addresses that are not of
+the web are marked `unsafe:`, all outside of code. Text that starts like a spreadsheet formula is escaped too.
 """
 
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any, Final
 
 from antiphon.conversations.messages import message_json
@@ -21,7 +22,13 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _CODE_SPAN = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _PICTURE = re.compile(r"!(?=\[)")
-_SCRIPT = re.compile(r"(?i)(javascript|vbscript|data|file)(\s*:)(?=\S)")
+_LINK = re.compile(r"(\]\(\s*<?|\]:\s*<?)([^\s)>]+)")
+"""The address of a link, or of a link's definition."""
+_LINE = re.compile(r"^(\s*<?)([^\s)>]+)")
+"""The first word of a line: an address, when the line before ends in `](`."""
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+_SAFE_SCHEMES = frozenset({"http", "https", "mailto"})
+_RUNNING_SCHEMES = frozenset({"javascript", "vbscript", "data", "file"})
 _STATES = {"stopped": "stopped", "failed": "failed", "interrupted": "interrupted", "streaming": "still being written"}
 
 
@@ -86,7 +93,19 @@ def _tame_line(line: str) -> str:
 
 def _tame_text(text: str) -> str:
     text = _FORMULA.sub(r"\1\\\2", text)
-    return _SCRIPT.sub(r"\1 \2", _PICTURE.sub("", _TAG.sub("&lt;", text)))
+    text = _PICTURE.sub("", _TAG.sub("&lt;", text))
+    text = _LINK.sub(lambda found: _marked(found, unsafe=_scheme(found[2]) not in {"", *_SAFE_SCHEMES}), text)
+    return _LINE.sub(lambda found: _marked(found, unsafe=_scheme(found[2]) in _RUNNING_SCHEMES), text)
+
+
+def _scheme(address: str) -> str:
+    """As a renderer reads it: entities decoded, control characters dropped."""
+    named = _SCHEME.match("".join(character for character in unescape(address) if character > " "))
+    return named[1].lower() if named else ""
+
+
+def _marked(found: re.Match[str], *, unsafe: bool) -> str:
+    return f"{found[1]}unsafe:{found[2]}" if unsafe else found[0]
 
 
 def _source_line(source: dict[str, Any]) -> str:

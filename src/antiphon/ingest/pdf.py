@@ -193,9 +193,11 @@ class PdfDocument:
         body_pt = weights.most_common(1)[0][0]
         found: list[tuple[float, Heading]] = []
         for number, text, lines in self._line_starts:
-            for line in lines:
+            for place, line in enumerate(lines):
                 title = text[line.start : line.end].strip()
-                if line.size_pt >= _HEADING_SIZE * body_pt and _reads_like_heading(title):
+                if line.size_pt < _HEADING_SIZE * body_pt or _inside_paragraph(lines, place):
+                    continue
+                if _reads_like_heading(title):
                     found.append((line.size_pt, Heading(title=title, level=1, page=number, start=line.start)))
         repeated = Counter(heading.title for _, heading in found)
         found = [(size, heading) for size, heading in found if repeated[heading.title] < _RUNNING_HEAD_PAGES][:MOST_HEADINGS]
@@ -204,6 +206,13 @@ class PdfDocument:
         return [
             Heading(title=heading.title, level=level_of[size], page=heading.page, start=heading.start) for size, heading in found
         ]
+
+
+def _inside_paragraph(lines: list[LineStart], place: int) -> bool:
+    """Whether the line stands among three of one size: a preface in large letters, not a heading."""
+    sizes = [line.size_pt for line in lines[max(0, place - 2) : place + 3]]
+    own = place - max(0, place - 2)
+    return any(sizes[first : first + 3] == [sizes[own]] * 3 for first in range(max(0, own - 2), own + 1))
 
 
 def _start_of(title: str, text: str, lines: list[LineStart]) -> int:

@@ -79,11 +79,11 @@ class IngestWorkers:
         self._passwords[document_id] = password
 
     async def cancel(self, document_id: str) -> int:
-        """Cancels the document's jobs and kills its worker process at once; the number of jobs. What the document's row
-        then says is the caller's."""
-        cancelled = await self._jobs.cancel(document_id)
+        """Cancels the document's ingestion (not its removal) and kills its worker process at once; the number of jobs. What
+        the document's row then says is the caller's."""
+        cancelled = await self._jobs.cancel(document_id, kind=INGEST_JOB)
         task = self._running.get(document_id)
-        if task is not None:
+        if task is not None and cancelled:
             task.cancel()
         return cancelled
 

@@ -60,7 +60,7 @@ class IngestControl(Protocol):
         ...
 
     async def cancel(self, document_id: str) -> int:
-        """Cancels the document's jobs and ends what works on them; the number of jobs."""
+        """Cancels the document's ingestion, not its removal, and ends what works on it; the number of jobs."""
         ...
 
 
@@ -127,7 +127,6 @@ class Documents:
 
     async def delete(self, identity: Identity, scope: Scope, document_id: str) -> None:
         """Gone from everything when it returns. Raises NotFound, Forbidden."""
-        await self._demand_changeable(scope, document_id)
 
         def remove(tx: Transaction) -> DocumentRow:
             row = self._changeable(tx, scope, document_id)
@@ -135,10 +134,9 @@ class Documents:
             return row
 
         async def commit() -> None:
-            # Before the removal job exists, because cancelling goes by subject. Killed in between, the document is there,
-            # without a job: `retry` starts it again.
-            await self._work.cancel(document_id)
             row = await self._store.write(remove)
+            # After the commit: a document whose ingestion was cancelled and that is still there must not come of a crash.
+            await self._work.cancel(document_id)
             self._publish([workspace_topic(row.workspace_id)], DocumentDeleted(document_id=document_id))
 
         await to_the_end(self._runtime.scheduler, commit(), name="delete document")

@@ -140,7 +140,7 @@ class AiohttpTransport:
             await self._abort(response)
 
     async def _abort(self, response: aiohttp.ClientResponse) -> None:
-        """Closes the socket at once. `close` alone would first say goodbye in TLS."""
+        """Closes the socket at once. In older aiohttp of our range `close` alone would first say goodbye in TLS."""
         connection = response.connection
         if connection is not None and connection.transport is not None:
             connection.transport.abort()

@@ -36,101 +36,13 @@ _WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|[^\W_]+",
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _LETTER: Final = re.compile(r"[A-Za-zÀ-ɏ\u0370-\u052f]+")
 _STOP_WORDS: Final = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "to",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "from",
-        "with",
-        "and",
-        "or",
-        "but",
-        "not",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "am",
-        "do",
-        "does",
-        "did",
-        "has",
-        "have",
-        "had",
-        "can",
-        "could",
-        "will",
-        "would",
-        "shall",
-        "should",
-        "may",
-        "might",
-        "must",
-        "this",
-        "that",
-        "these",
-        "those",
-        "it",
-        "its",
-        "he",
-        "she",
-        "they",
-        "we",
-        "you",
-        "i",
-        "me",
-        "my",
-        "our",
-        "your",
-        "their",
-        "his",
-        "her",
-        "what",
-        "which",
-        "who",
-        "whom",
-        "whose",
-        "when",
-        "where",
-        "why",
-        "how",
-        "many",
-        "much",
-        "there",
-        "here",
-        "as",
-        "if",
-        "then",
-        "than",
-        "so",
-        "about",
-        "into",
-        "over",
-        "per",
-        "any",
-        "all",
-        "some",
-        "please",
-        "tell",
-        "say",
-        "says",
-        "said",
-        "give",
-        "explain",
-        "describe",
-        "document",
-        "documents",
-    ]
+    re.findall(
+        r"\S+",
+        "a an the of to in on at by for from with and or but not is are was were be been being am do does did has have "
+        "had can could will would shall should may might must this that these those it its he she they we you i me my "
+        "our your their his her what which who whom whose when where why how many much there here as if then than so "
+        "about into over per any all some please tell say says said give explain describe document documents",
+    )
 )
 _STOP_CHARACTERS: Final = frozenset(
     "的了吗呢吧啊是在有和与或及我你他她它们这那哪几么什怎谁多少为请问个被把就都也很要会能可以吗对于中之其该"
@@ -184,8 +96,8 @@ def extract_answer(question: str, evidence: Sequence[Evidence], language: str) -
 
 
 def choose_sentences(question: str, evidence: Sequence[Evidence], language: str) -> list[Candidate]:
-    """At most six, the question's language first when there is a choice; then grouped by document, best document first,
-    in reading order within it. Empty when no sentence shares a term with the question."""
+    """At most six, the question's language first when there is a choice; then grouped by document, the one with the most preferred
+    sentence first, in reading order within it. Empty when no sentence shares a term with the question."""
     asked = question_terms(question)
     if not asked or not evidence:
         return []
@@ -258,14 +170,14 @@ def _preference(candidate: Candidate) -> tuple[bool, float, int, int]:
 
 
 def _in_reading_order(chosen: list[Candidate], evidence: Sequence[Evidence]) -> list[Candidate]:
-    best_of: dict[str, float] = {}
+    best_of: dict[str, tuple[bool, float]] = {}
     for candidate in chosen:
         key = evidence[candidate.evidence].key
-        best_of[key] = max(best_of.get(key, 0.0), candidate.score)
+        best_of[key] = min(best_of.get(key, (True, 0.0)), (not candidate.same_language, -candidate.score))
 
-    def position(candidate: Candidate) -> tuple[float, str, tuple[int, int], int, int]:
+    def position(candidate: Candidate) -> tuple[tuple[bool, float], str, tuple[int, int], int, int]:
         source = evidence[candidate.evidence]
-        return (-best_of[source.key], source.key, source.order, candidate.evidence, candidate.place)
+        return (best_of[source.key], source.key, source.order, candidate.evidence, candidate.place)
 
     return sorted(chosen, key=position)
 

@@ -190,7 +190,7 @@ class HttpConnection(asyncio.Protocol):
             return  # cancelled, failed or finished: nothing is delivered any more
         try:
             self._sink.on_body(piece)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - the sink's error belongs to the waiting task, not to the parser
             self._fail(error)
 
     def on_message_complete(self) -> None:

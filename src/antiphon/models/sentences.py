@@ -21,57 +21,11 @@ _ENDS: Final = re.compile(
     r"|(?P<line>\n(?=[ \t]{0,8}(?:[-*+•·▪●|]|\#{1,6}[ ]|\d{1,3}[.)、][ \t]|[一二三四五六七八九十]{1,3}、|（[一二三四五六七八九十]{1,3}）)))"
 )
 _ABBREVIATIONS: Final = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "prof",
-        "st",
-        "jr",
-        "sr",
-        "vs",
-        "cf",
-        "al",
-        "fig",
-        "figs",
-        "eq",
-        "eqs",
-        "sec",
-        "art",
-        "vol",
-        "approx",
-        "ca",
-        "resp",
-        "incl",
-        "excl",
-        "e.g",
-        "i.e",
-        "e.g.",
-        "i.e.",
-        "u.s",
-        "u.k",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "sept",
-        "oct",
-        "nov",
-        "dec",
-        "dept",
-        "inc",
-        "ltd",
-        "corp",
-        "co",
-        "est",
-        "ed",
-        "eds",
-    ]
+    re.findall(
+        r"\S+",
+        "mr mrs ms dr prof st jr sr vs cf al fig figs eq eqs sec art vol approx ca resp incl excl e.g i.e e.g. i.e. u.s "
+        "u.k jan feb mar apr jun jul aug sep sept oct nov dec dept inc ltd corp co est ed eds",
+    )
 )
 # Abbreviations only in front of a number: "No. 5", "p. 12", but "The answer is no. Then".
 _BEFORE_NUMBERS: Final = frozenset({"no", "nos", "p", "pp", "art", "sec", "fig", "vol", "ch", "para", "item", "ver"})

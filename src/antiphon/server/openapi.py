@@ -93,7 +93,7 @@ def _operation(binding: Binding, command: Command[Any, Any] | None, payload: Sch
         "operationId": binding.verb or "command",
         "summary": command.summary if command is not None else "One command frame in, its ack out.",
         "tags": [binding.path.split("/")[1]],
-        "responses": _responses(binding, command),
+        "responses": _responses(binding),
     }
     if binding.has_body:
         body = _body(binding, rest, [name for name in rest if name in required], payload)
@@ -133,7 +133,7 @@ def _body(binding: Binding, properties: Mapping[str, Schema], required: list[str
     return {"required": bool(required), "content": {"application/json": {"schema": schema}}}
 
 
-def _responses(binding: Binding, command: Command[Any, Any] | None) -> Schema:
+def _responses(binding: Binding) -> Schema:
     answer = ANSWERS.get(binding.verb or "command")
     schema: Schema = {"$ref": _REFERENCE.format(name=answer.__name__)} if answer is not None else {"type": "object"}
     success: Schema = {"description": "Done.", "content": {"application/json": {"schema": schema}}}
@@ -144,17 +144,13 @@ def _responses(binding: Binding, command: Command[Any, Any] | None) -> Schema:
         responses["206"] = {**success, "description": "The range asked for."}
         responses["304"] = {"description": "The caller has this content."}
         responses["416"] = {"$ref": "#/components/responses/Failure"}
-    codes = ["bad_request", "rate_limited", "internal", *(() if _is_open(command) else ("unauthorized", "forbidden"))]
+    codes = ["bad_request", "unauthorized", "forbidden", "rate_limited", "internal"]
     codes += ["not_found"] if "{" in binding.path else []
     codes += ["conflict"] if binding.changes_state else []
     codes += ["too_large", "unsupported"] if binding.has_body else []
     for code in codes:
         responses[str(STATUSES[code])] = {"$ref": "#/components/responses/Failure"}
     return dict(sorted(responses.items()))
-
-
-def _is_open(command: Command[Any, Any] | None) -> bool:
-    return command is not None and command.right is Right.ANONYMOUS
 
 
 def description_routes(commands: CommandTable[Any], bindings: Sequence[Binding]) -> list[Route]:

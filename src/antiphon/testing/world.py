@@ -20,6 +20,7 @@ from antiphon.conversations.messages import Messages
 from antiphon.conversations.sessions import Sessions
 from antiphon.core.runtime import Runtime
 from antiphon.ingest.document import PageRectangles
+from antiphon.ingest.pipeline import INGEST_JOB
 from antiphon.library.accounts import Accounts
 from antiphon.library.directory import Directory
 from antiphon.library.documents import Documents
@@ -143,7 +144,7 @@ class QueuedIngest:
         self.passwords[document_id] = password
 
     async def cancel(self, document_id: str) -> int:
-        return await self._jobs.cancel(document_id)
+        return await self._jobs.cancel(document_id, kind=INGEST_JOB)
 
 
 def services_on(

@@ -27,7 +27,9 @@ NODES = st.builds(
 )  # fmt: skip
 REFS = st.builds(PortRef, node=IDS, port=PORTS)
 EDGES = st.builds(EdgeDefinition, source=REFS, target=REFS)
-FLOWS = st.builds(FlowDefinition, format=st.sampled_from([1, 1, 1, 2]), nodes=st.lists(NODES, max_size=5), edges=st.lists(EDGES, max_size=8))
+FLOWS = st.builds(
+    FlowDefinition, format=st.sampled_from([1, 1, 1, 2]), nodes=st.lists(NODES, max_size=5), edges=st.lists(EDGES, max_size=8)
+)
 
 
 @settings(deadline=None)  # the machine is shared

@@ -32,7 +32,10 @@ def test_order_sources_settings() -> None:
     join = planned.nodes[2]
     assert join.waits_for == {"a", "b"}
     assert join.settings == {"by": ", ", "k": 3}
-    assert [(source.node, source.port, source.type) for source in join.inputs[0].sources] == [("b", "text", "text"), ("a", "text", "text")]
+    assert [(source.node, source.port, source.type) for source in join.inputs[0].sources] == [
+        ("b", "text", "text"),
+        ("a", "text", "text"),
+    ]
     assert join.inputs[1].sources == ()
 
 

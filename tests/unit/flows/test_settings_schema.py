@@ -67,7 +67,16 @@ def test_each_fault_is_told_with_its_place(settings: dict[str, Any], words: str)
 
 
 def test_good_settings() -> None:
-    settings = {"name": "a", "k": 9, "share": 0.5, "mode": 1, "fixed": True, "list": [1, 2.0], "free": {"any": [1]}, "text": "{{a}}"}
+    settings = {
+        "name": "a",
+        "k": 9,
+        "share": 0.5,
+        "mode": 1,
+        "fixed": True,
+        "list": [1, 2.0],
+        "free": {"any": [1]},
+        "text": "{{a}}",
+    }
     assert settings_faults(SCHEMA, settings) == []
     assert settings_faults(SCHEMA, {"name": "a", "k": None}) == []
 

@@ -18,7 +18,7 @@ from antiphon.storage.records.rows import KEYS, LOGINS, USERS, Table
 from antiphon.testing.world import memory_services
 
 ALL = system_scope("test")
-PASSWORD = "correct horse"  # noqa: S105
+PASSWORD = "correct horse"
 
 
 async def rows(services: Services, table: Table[Any]) -> list[Any]:

@@ -89,6 +89,17 @@ async def test_question_language_first() -> None:
     assert chinese.startswith("VPN 地址是 vpn.example.cn。")
 
 
+def test_question_language_comes_first_although_the_other_overlaps_more() -> None:
+    en = Evidence(n=1, key="a", order=(0, 0), title="", text="The VPN gateway server is vpn.example.com.")
+    zh = Evidence(n=2, key="b", order=(0, 0), title="", text="VPN 的地址是 vpn.example.cn。")
+    chosen = choose_sentences("VPN gateway server 地址在哪里？", [en, zh], "zh")
+    assert [candidate.evidence for candidate in chosen] == [1, 0]
+    assert chosen[0].score < chosen[1].score
+    crowd = Evidence(n=2, key="b", order=(0, 0), title="", text="".join(f"第{n}条：VPN 的地址见表{n}。" for n in range(6)))
+    chosen = choose_sentences("VPN gateway 地址在哪里？", [en, crowd], "zh")
+    assert [candidate.evidence for candidate in chosen] == [1] * MOST_SENTENCES
+
+
 def test_at_most_six_and_none_twice() -> None:
     many = Evidence(n=1, key="a", order=(0, 0), title="", text=" ".join(f"Rule {n} is about leave." for n in range(30)))
     copy = Evidence(n=2, key="b", order=(0, 0), title="", text=many.text)
@@ -134,7 +145,7 @@ async def test_same_question_same_answer() -> None:
 
 async def test_streamed_in_small_pieces_that_join_exactly() -> None:
     text, pieces = await answer("annual leave 年假", LEAVE, ZH)
-    assert text == extract_answer("annual leave 年假", [LEAVE, ZH], "en")
+    assert text == extract_answer("annual leave 年假", [LEAVE, ZH], "zh")
     assert len(pieces) > 5
     assert max(map(len, pieces)) <= 45
 

@@ -110,10 +110,9 @@ async def test_nothing_is_delivered_between_cancel_and_its_arrival(rig: Rig) -> 
 async def test_cancel_after_the_end_leaves_the_next_exchange_alone(rig: Rig) -> None:
     """The connection is back and in use by somebody else before the first task runs again, cancelled."""
     first = await rig.ask()
-    rig.connection.data_received(HEAD + END)
     second_sink = Sink()
-    second = asyncio.ensure_future(rig.connection.exchange(REQUEST, second_sink))
-    await asyncio.sleep(0)  # the second one has asked; the first one has just been woken
+    second = asyncio.ensure_future(rig.connection.exchange(REQUEST, second_sink))  # its first step comes in the next turn ...
+    rig.connection.data_received(HEAD + END)  # ... before the first task is woken by this
     first.cancel()
     await rig.runtime.scheduler.settle()
     assert not rig.wire.aborted
@@ -203,6 +202,21 @@ async def test_kept_connection_that_dies_after_a_byte_is_not_stale(rig: Rig) -> 
     rig.connection.connection_lost(None)
     with pytest.raises(Exception, match="closed the connection without an answer"):
         await task
+
+
+async def test_second_answer_to_one_question_spoils_the_connection(rig: Rig) -> None:
+    task = await rig.ask()
+    rig.connection.data_received(HEAD + chunk(b"a") + END + HEAD + chunk(b"b") + END)
+    await task
+    assert (rig.sink.body, rig.kept, rig.wire.aborted) == (b"a", [], True)
+
+
+async def test_bytes_between_two_questions_spoil_the_connection(rig: Rig) -> None:
+    task = await rig.ask()
+    rig.connection.data_received(HEAD + END)
+    await task
+    rig.connection.data_received(HEAD + END)
+    assert rig.wire.aborted
 
 
 async def test_close_said_in_the_head_is_kept(rig: Rig) -> None:

@@ -284,6 +284,17 @@ async def test_error_of_the_listener_is_not_taken_for_the_servers() -> None:
     assert len(transport.sent) == 1
 
 
+async def test_error_of_the_listener_after_the_finish_reason_is_not_swallowed() -> None:
+    transport = MemoryTransport(Reply(pieces=[delta_event(finish="stop"), delta_event("late"), DONE]))
+    chat = OpenAICompatibleChat(parse_server_address("http://h:1/v1"), transport, transport.runtime)
+
+    def fails(_: ChatDelta) -> None:
+        raise ModelError("The listener's own error.")
+
+    with pytest.raises(ModelError, match="listener's own"):
+        await chat.stream(REQUEST, fails)
+
+
 async def test_huge_error_body_is_cut() -> None:
     transport = MemoryTransport(Reply(status=400, pieces=[b"x" * 50_000] * 50, headers={"Content-Type": "text/plain"}))
     chat = OpenAICompatibleChat(parse_server_address("http://h:1/v1"), transport, transport.runtime)

@@ -37,6 +37,12 @@ def test_lines_of_one_event_join_with_lf() -> None:
     assert read(b"data: a\ndata\ndata:\ndata: b\n\n") == [b"a\n\n\nb"]
 
 
+def test_lines_of_one_event_join_when_the_last_comes_alone() -> None:
+    """The quick way for a piece that is one whole event must not be taken while another event is open."""
+    assert read(b"data: 0\n\n", b"data: a\n", b"data: b\n\n", b"data: c\n\n") == [b"0", b"a\nb", b"c"]
+    assert read(b"data: 0\n\n", b"da", b"data: b\n\n") == [b"0"]
+
+
 def test_events_without_data_are_none() -> None:
     assert read(b"\n\nevent: x\n\n\n") == []
 

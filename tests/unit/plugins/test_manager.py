@@ -116,7 +116,10 @@ def with_arguments() -> Any:
     ],
 )  # fmt: skip
 def test_a_broken_plugin_is_named_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch, hook: Any, words: str) -> None:
-    names = [plugin(monkeypatch, "broken", antiphon_nodes=hook), plugin(monkeypatch, "whole", antiphon_nodes=giving(node("fine")))]
+    names = [
+        plugin(monkeypatch, "broken", antiphon_nodes=hook),
+        plugin(monkeypatch, "whole", antiphon_nodes=giving(node("fine"))),
+    ]
     with capture_logs() as logs:
         plugins = load(*names)
     assert [problem.plugin for problem in plugins.problems] == ["broken"]

@@ -51,7 +51,10 @@ def gate(name: str, opened: asyncio.Event, running: list[str]) -> NodeType:
 
 async def test_many_inputs_come_in_the_order_of_the_edges() -> None:
     execution = await run_flow(
-        flow({"a": "say", "b": "say", "c": "say", "out": "collect"}, [("c.text", "out.all"), ("a.text", "out.all"), ("b.text", "out.all")]),
+        flow(
+            {"a": "say", "b": "say", "c": "say", "out": "collect"},
+            [("c.text", "out.all"), ("a.text", "out.all"), ("b.text", "out.all")],
+        ),
         [SAY, COLLECT],
     )
     assert execution.result == {"all": ["c", "a", "b"]}

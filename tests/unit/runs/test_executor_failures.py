@@ -161,7 +161,10 @@ async def test_nothing_goes_out_after_a_cancellation() -> None:
     refused: list[str] = []
 
     def write_on(context: NodeContext) -> None:
-        for name, act in (("write", lambda: context.stream("answer").write("late")), ("emit", lambda: context.emit("text", "late"))):
+        for name, act in (
+            ("write", lambda: context.stream("answer").write("late")),
+            ("emit", lambda: context.emit("text", "late")),
+        ):
             try:
                 act()
             except asyncio.CancelledError:
@@ -206,13 +209,14 @@ async def test_a_stop_wins_over_a_failure_that_it_causes() -> None:
     assert [entry["event"] for entry in logs] == ["node_failed_late"]
 
 
-async def test_a_node_that_swallows_the_cancellation_gives_nothing_out() -> None:
-    async def swallow(context: NodeContext, inputs: Inputs) -> dict[str, Any]:
+@pytest.mark.parametrize("given", [{"text": "late"}, None])
+async def test_a_node_that_swallows_the_cancellation_gives_nothing_out(given: Any) -> None:
+    async def swallow(context: NodeContext, inputs: Inputs) -> Any:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             pass
-        return {"text": "late"}
+        return given
 
     observer = RecordingObserver()
     types = [function_node(swallow, "swallow", outputs={"text": "text"}), OUT]
@@ -239,7 +243,12 @@ async def test_a_time_limit() -> None:
     observer = RecordingObserver()
     nodes = {"s": NodeDefinition(id="s", type="sleep", timeout_s=3.0), "o": "out"}
     task = asyncio.create_task(
-        run_flow(flow(nodes, [("s.text", "o.all")]), [sleeper.node_type(), OUT], context=run_context(runtime=runtime), observer=observer)
+        run_flow(
+            flow(nodes, [("s.text", "o.all")]),
+            [sleeper.node_type(), OUT],
+            context=run_context(runtime=runtime),
+            observer=observer,
+        )
     )
     await runtime.advance(2.9)
     assert not task.done()
@@ -295,7 +304,9 @@ class Flaky:
     async def in_flow(self, attempts: int, **descriptor: Any) -> tuple[Any, list[float]]:
         runtime = simulated_runtime()
         began_s = runtime.clock.monotonic()
-        flaky = function_node(self.run, "flaky", outputs={"answer": "stream[text]", "text": "text", "early": "number"}, **descriptor)
+        flaky = function_node(
+            self.run, "flaky", outputs={"answer": "stream[text]", "text": "text", "early": "number"}, **descriptor
+        )
         node = NodeDefinition(id="f", type="flaky", retry=Retry(attempts=attempts, pause_s=1.0))
         task = asyncio.create_task(
             run_flow(flow({"f": node, "o": "out"}, [("f.text", "o.all")]), [flaky, OUT], context=run_context(runtime=runtime))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from antiphon.flows.definition import NodeDefinition
 from antiphon.models.chat import ChatMessage
 from antiphon.runs.node import NodeContext, NodeType
 from antiphon.runs.nodes.builtin import antiphon_nodes
-from antiphon.runs.nodes.condense import CONDENSE, CondenseNode, join_turns
+from antiphon.runs.nodes.condense import CONDENSE, CondenseNode, join_turns, own_terms
 from antiphon.testing.flows import flow, run_context, run_flow
 
 
 def talk(*turns: str) -> list[ChatMessage]:
     """User turns, each answered."""
     return [
-        ChatMessage(role=role, content=turn if role == "user" else f"answer to {turn}") for turn in turns for role in ("user", "assistant")
+        ChatMessage(role=role, content=turn if role == "user" else f"answer to {turn}")
+        for turn in turns
+        for role in ("user", "assistant")
     ]
 
 
@@ -44,18 +48,36 @@ def test_turns_without_words_are_passed_over() -> None:
     assert join_turns("q", talk("a b", "?!"), turns=2, words=4) == "q\na b"
 
 
-async def run(nodes: list[NodeType], **settings: object) -> str:
+@pytest.mark.parametrize(
+    ("question", "needs_more"),
+    [
+        ("Why?", True), ("What about security?", True), ("And how many days after ten years?", False),
+        ("为什么？", True), ("多少天？", True), ("公司的年假制度是怎样的？", False), ("VPC 怎么收费，按小时还是按月？", False),
+    ],
+)  # fmt: skip
+def test_what_a_question_says_itself(question: str, needs_more: bool) -> None:
+    assert (own_terms(question) <= CONDENSE.settings_schema["properties"]["alone_terms"]["default"]) == needs_more
+
+
+async def run(nodes: list[NodeType], question: str = "Why?", **settings: object) -> str:
     definition = flow(
         {"q": "question", "h": "history", "c": NodeDefinition(id="c", type="condense", settings=settings), "o": "output"},
         [("q.question", "c.question"), ("h.messages", "c.history"), ("c.query", "o.answer")],
     )
-    context = run_context(question="And after?", history=talk("How long is the leave?"))
+    context = run_context(question=question, history=talk("How long is the leave?"))
     return (await run_flow(definition, nodes, context=context)).result["text"]
 
 
 async def test_the_node() -> None:
-    assert await run(antiphon_nodes()) == "And after?\nHow long is the leave"
-    assert await run(antiphon_nodes(), turns=0) == "And after?"
+    assert await run(antiphon_nodes()) == "Why?\nHow long is the leave"
+    assert await run(antiphon_nodes(), turns=0) == "Why?"
+    assert await run(antiphon_nodes(), "Which pension plan applies abroad?") == "Which pension plan applies abroad?"
+
+
+async def test_the_threshold_is_a_setting() -> None:
+    question = "Which pension plan applies abroad?"
+    assert await run(antiphon_nodes(), question, alone_terms=9) == f"{question}\nHow long is the leave"
+    assert await run(antiphon_nodes(), alone_terms=0) == "Why?"
 
 
 async def test_the_seam_for_a_model() -> None:
@@ -67,4 +89,4 @@ async def test_the_seam_for_a_model() -> None:
 
     types = [node for node in antiphon_nodes() if node.descriptor.type != "condense"]
     shouting = NodeType(descriptor=CONDENSE, implementation=CondenseNode({"join": Shout()}))
-    assert await run([*types, shouting]) == "AND AFTER? 2"
+    assert await run([*types, shouting]) == "WHY? 2"

@@ -21,7 +21,9 @@ FOUND = Retrieved(
 )  # fmt: skip
 
 
-async def retrieve(node: NodeDefinition | str = "retrieve", **context: Any) -> tuple[RecordingSink, FixedRetriever, dict[str, Any]]:
+async def retrieve(
+    node: NodeDefinition | str = "retrieve", **context: Any
+) -> tuple[RecordingSink, FixedRetriever, dict[str, Any]]:
     sink, retriever = RecordingSink(), context.setdefault("retriever", FixedRetriever(FOUND))
     got: dict[str, Any] = {}
 

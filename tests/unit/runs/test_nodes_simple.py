@@ -43,7 +43,12 @@ async def test_history_gives_the_latest(limit: int | None, expected: str) -> Non
     async def show(context: object, inputs: dict) -> dict:
         return {"text": "".join(message.content for message in inputs["messages"])}
 
-    types = [*TYPES, function_node(show, "show", inputs=[Port(name="messages", type="messages")], outputs={"text": "text"}, output=True)]
+    types = [
+        *TYPES,
+        function_node(show, "show", inputs=[Port(name="messages", type="messages")], outputs={"text": "text"}, output=True),
+    ]
     node = NodeDefinition(id="h", type="history", settings={"limit": limit})
-    execution = await run_flow(flow({"h": node, "s": "show"}, [("h.messages", "s.messages")]), types, context=run_context(history=HISTORY))
+    execution = await run_flow(
+        flow({"h": node, "s": "show"}, [("h.messages", "s.messages")]), types, context=run_context(history=HISTORY)
+    )
     assert execution.result == {"text": expected}

@@ -81,6 +81,24 @@ async def test_iterators_get_everything_each_at_its_own_pace() -> None:
     assert await late == ["a", "b", "c"]
 
 
+async def test_an_iterator_gets_a_piece_before_the_next_is_written() -> None:
+    stream = PushTextStream()
+    got: list[str] = []
+
+    async def read() -> None:
+        async for piece in stream:
+            got.append(piece)
+
+    task = asyncio.create_task(read())
+    for n, piece in enumerate("abc", start=1):
+        await settle()
+        stream.write(piece)
+        await settle()
+        assert len(got) == n
+    stream.end()
+    await task
+
+
 async def test_a_failure_reaches_readers_after_the_text() -> None:
     stream = PushTextStream()
     stream.write("a")

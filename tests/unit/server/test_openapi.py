@@ -40,6 +40,7 @@ def test_every_reference_leads_somewhere():
     for reference in references(DOCUMENT):
         found: Any = DOCUMENT
         for step in reference.removeprefix("#/").split("/"):
+            assert step in found, reference
             found = found[step]
 
 

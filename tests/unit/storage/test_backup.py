@@ -81,6 +81,9 @@ async def test_while_a_server_writes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     data = tmp_path / "data"
     await fill(data, b"one")
     store = SqliteStore(Database.open(data / FILE_NAME, runtime=system_runtime()))
+    await store.database.submit(
+        lambda connection: connection.execute("INSERT INTO log_batches (created_at, data) VALUES (1, zeroblob(40000000))")
+    )
     stop = asyncio.Event()
 
     async def write() -> int:

@@ -10,7 +10,7 @@ from antiphon.commands.payloads.fields import Id, Paged, PageNumber, Password, P
 from antiphon.protocol.commands import Payload
 from antiphon.storage.records.rows import DocumentState
 
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 
 
 class UploadedFile(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

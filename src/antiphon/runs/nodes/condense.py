@@ -1,7 +1,9 @@
 """Node `condense`: a follow-up question as one query that can be searched without the conversation.
 
-Now by joining earlier user turns, each with half the room of the one after it. The setting `method` is the seam for the road
-by a model: a further `Condenser` under a further name. Tests: tests/unit/runs/test_nodes_condense.py.
+Now by joining earlier user turns, each with half the room of the one after it, and only to a question that says next to
+nothing itself: joined to every follow-up they drown it, as a query has no weights yet (docs/subsystems/flows.md has the
+figures). The setting `method` is the seam for the road by a model: a further `Condenser` under a further name.
+Tests: tests/unit/runs/test_nodes_condense.py.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any, Final, Protocol
 from antiphon.flows.descriptor import NodeDescriptor, Port
 from antiphon.models.chat import ChatMessage
 from antiphon.runs.node import NodeContext
+from antiphon.storage.lexical.tokens import content_terms, query_terms
 
 _DEFAULT_METHOD: Final = "join"
 _WORD: Final = re.compile(r"[㐀-䶿一-鿿豈-﫿぀-ヿ]{1,2}|[^\W_]+(?:['’\-][^\W_]+)*")
@@ -33,7 +36,14 @@ CONDENSE: Final = NodeDescriptor(
             "method": {
                 "enum": [_DEFAULT_METHOD],
                 "default": _DEFAULT_METHOD,
-                "description": "`join`: the question, then earlier user turns with decaying weight; needs no model.",
+                "description": "`join`: the question, then earlier user turns with decaying room; needs no model.",
+            },
+            "alone_terms": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": 100,
+                "default": 1,
+                "description": "A question with more terms of its own than this is searched alone; a CJK pair counts half.",
             },
             "turns": {
                 "type": "integer",
@@ -62,10 +72,18 @@ class Condenser(Protocol):
 
 
 class JoinEarlierTurns:
-    """The question first, then what the user asked before, latest first, cut to a decaying number of words."""
+    """The question first, then, if it needs them, what the user asked before, latest first, in a decaying number of words."""
 
     async def condense(self, question: str, history: Sequence[ChatMessage], context: NodeContext) -> str:
-        return join_turns(question, history, turns=int(context.settings["turns"]), words=int(context.settings["words"]))
+        settings = context.settings
+        if own_terms(question) > settings["alone_terms"]:
+            return question
+        return join_turns(question, history, turns=int(settings["turns"]), words=int(settings["words"]))
+
+
+def own_terms(question: str) -> float:
+    """How much the question itself gives to search for: its content terms, a CJK pair counted half."""
+    return sum(1.0 if term.isascii() else 0.5 for term in content_terms(query_terms(question)))
 
 
 def join_turns(question: str, history: Sequence[ChatMessage], *, turns: int, words: int) -> str:

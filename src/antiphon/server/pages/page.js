@@ -6,7 +6,7 @@ import { fillTexts, text } from "./texts.js";
 import { documentRow, MessageView, sessionRow } from "./view.js";
 
 const $ = id => document.getElementById(id);
-const state = { workspace: null, session: null, topic: null, views: new Map(), dirty: false, composedAt: 0, busy: false, following: true };
+const state = { workspace: null, session: null, topic: null, views: new Map(), dirty: false, busy: false, following: true };
 const live = new Live({ onChange: changed, onState: connectionChanged });
 
 async function start() {
@@ -266,9 +266,9 @@ function listen() {
   }, { passive: true });
   const composer = $("composer");
   composer.addEventListener("input", fit);
-  composer.addEventListener("compositionend", () => { state.composedAt = performance.now(); });
   composer.addEventListener("keydown", event => {
-    const composing = event.isComposing || event.keyCode === 229 || performance.now() - state.composedAt < 200;
+    // An input method takes Enter for itself: `isComposing` in one order of events, keyCode 229 after compositionend in the other.
+    const composing = event.isComposing || event.keyCode === 229;
     if (event.key === "Enter" && !event.shiftKey && !composing) { event.preventDefault(); ask(); }
   });
   document.addEventListener("keydown", event => { if (event.key === "Escape" && state.topic?.runs.size) stop(); });

@@ -76,8 +76,8 @@ class JobQueue(Protocol):
         """`retry_after_s` None: for good."""
         ...
 
-    async def cancel(self, subject: str) -> int:
-        """Cancels all queued and running jobs of the subject; the number of them."""
+    async def cancel(self, subject: str, *, kind: str | None = None) -> int:
+        """Cancels all queued and running jobs of the subject (of that kind, when given); the number of them."""
         ...
 
     async def release_others(self, owner: str) -> int:

@@ -94,9 +94,10 @@ class MemoryJobQueue:
 
         await self._store.write(mark)
 
-    async def cancel(self, subject: str) -> int:
+    async def cancel(self, subject: str, *, kind: str | None = None) -> int:
         def drop(transaction: MemoryTransaction) -> int:
-            found = [job for job in _jobs(transaction) if job.subject == subject and job.state in {"queued", "running"}]
+            open_jobs = [job for job in _jobs(transaction) if job.subject == subject and job.state in {"queued", "running"}]
+            found = [job for job in open_jobs if kind in {None, job.kind}]
             for job in found:
                 _put(transaction, job, state="cancelled", owner=None, lease_until=None)
             return len(found)

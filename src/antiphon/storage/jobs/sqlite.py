@@ -130,12 +130,12 @@ class SqliteJobQueue:
 
         await self._store.write(mark)
 
-    async def cancel(self, subject: str) -> int:
+    async def cancel(self, subject: str, *, kind: str | None = None) -> int:
         def drop(transaction: SqliteTransaction) -> int:
             return transaction.connection.execute(
                 "UPDATE jobs SET state = 'cancelled', owner = NULL, lease_until = NULL "
-                "WHERE subject = ? AND state IN ('queued', 'running')",
-                (subject,),
+                "WHERE subject = ? AND state IN ('queued', 'running') AND (? IS NULL OR kind = ?)",
+                (subject, kind, kind),
             ).rowcount
 
         return await self._store.write(drop)

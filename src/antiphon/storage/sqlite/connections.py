@@ -16,8 +16,8 @@ STATEMENTS = 512
 """Prepared statements kept by each connection; the records have about 100 shapes in use."""
 WRITER_CACHE_KIB = 16_384
 READER_CACHE_KIB = 4096
-WAL_LIMIT_BYTES = 64 * 2**20
-"""The write-ahead log is cut back to this after a checkpoint, should a long reader have let it grow."""
+WAL_LIMIT_BYTES = 4 * 2**20
+"""The write-ahead log is cut back to this when it starts again: a longer one is to be folded into the file."""
 
 _REASONS: dict[int, str] = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space and try again",
@@ -39,6 +39,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # storage/sqlite/checkpoints.py does it
     return connection
 
 

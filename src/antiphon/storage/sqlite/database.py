@@ -32,7 +32,7 @@ class Database:
     def __init__(self, path: Path, connection: sqlite3.Connection, runtime: Runtime) -> None:
         self.path = path
         self._connection = connection
-        self._writer = Writer(connection, runtime.clock)
+        self._writer = Writer(path, connection, runtime.clock)
         self._readers = Readers(path)
         self._closed = False
 

@@ -14,11 +14,13 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from antiphon.core.errors import Internal, ShuttingDown
 from antiphon.core.runtime import Clock
 from antiphon.storage.records.contract import Urgency
+from antiphon.storage.sqlite.checkpoints import Checkpoints
 from antiphon.storage.sqlite.connections import translated
 
 GROUP_S = 0.008
@@ -43,8 +45,9 @@ class Work:
 
 
 class Writer:
-    def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, clock: Clock) -> None:
         self._connection = connection
+        self._checkpoints = Checkpoints(path, connection)
         self._clock = clock
         self._queues: tuple[deque[Work], ...] = tuple(deque() for _ in Urgency)
         self._wake = threading.Condition()
@@ -71,6 +74,7 @@ class Writer:
             self._closing = True
             self._wake.notify()
         self._thread.join()
+        self._checkpoints.close()
 
     def abandon(self) -> None:
         """Ends the thread as a crash would: the queue and the open transaction are dropped, nobody is answered."""
@@ -80,6 +84,7 @@ class Writer:
                 queue.clear()
             self._wake.notify()
         self._thread.join()
+        self._checkpoints.close()
 
     # --- the writer's thread ------------------------------------------------------------------------------------------
 
@@ -93,6 +98,13 @@ class Writer:
                 urgency = next(urgency for urgency in Urgency if self._queues[urgency])
             group = self._write_group(urgency)
             self._answer(group)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        try:
+            self._checkpoints.after_commit()
+        except (sqlite3.Error, OSError):  # the log keeps everything; the next commit meets the trouble and tells its callers
+            return
 
     def _pop(self, urgency: Urgency) -> Work | None:
         """The next of the class; None when it is empty or something more urgent waits."""

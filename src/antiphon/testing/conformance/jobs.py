@@ -228,6 +228,14 @@ class JobQueueSuite:
         assert await case.queue.cancel("doc_1") == 0
         assert sorted(stored.state for stored in await case.queue.list(subject="doc_1")) == ["cancelled", "cancelled", "done"]
 
+    async def test_cancelling_one_kind_of_work_on_a_subject(self, case: JobsCase) -> None:
+        await case.add(job("job_1", subject="doc_1"), job("job_2", subject="doc_1", kind="other"))
+        assert await case.queue.cancel("doc_1", kind="other") == 1
+        assert [(stored.id, stored.state) for stored in await case.queue.list(subject="doc_1")] == [
+            ("job_1", "queued"),
+            ("job_2", "cancelled"),
+        ]
+
     async def test_a_start_frees_the_claims_of_the_dead(self, case: JobsCase) -> None:
         await case.add(job("job_1"), job("job_2"), job("job_3"))
         dead, mine = await case.must_claim("dead"), await case.must_claim("me")
