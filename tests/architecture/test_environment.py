@@ -7,6 +7,7 @@ import ast
 ALLOWED = {"antiphon.config"}
 CHILDREN: dict[str, str] = {
     "antiphon.ingest.nursery": "builds the environment of the parser processes",
+    "antiphon.testing.server_process": "builds the environment of the server processes of tests",
 }
 """Modules that hand an environment to a child process, with the reason."""
 NAMES = {"environ", "getenv", "environb", "getenvb", "putenv", "unsetenv"}

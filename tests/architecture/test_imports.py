@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 LAZY = {
-    ("antiphon.cli", "antiphon.server.process"): "every other command starts without the server and its libraries",
+    ("antiphon.cli", "antiphon.server"): "every other command starts without the server and its libraries",
     ("antiphon.storage.sqlite.revisions", "antiphon.storage.sqlite.migrations"): "alembic is loaded for an upgrade only",
 }
 """(importing module or package, target): first-party imports that may stand in a function, with the reason."""

@@ -9,7 +9,8 @@ CHECKING = ("assert", "check", "expect", "verify", "raises", "fail", "conform")
 
 
 def idle_tests(path: Path, text: str) -> list[str]:
-    """Tests without `assert`, `pytest.raises` or a call whose name says that it checks. Local functions are followed."""
+    """Tests without `assert`, `pytest.raises` or a call whose name says that it checks. Local functions are followed.
+    A property of hypothesis may say no more than that nothing is raised, whatever comes."""
     tree = ast.parse(text)
     functions = {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
 
@@ -26,7 +27,8 @@ def idle_tests(path: Path, text: str) -> list[str]:
                 return True
         return False
 
-    names = [name for name in functions if name.startswith("test_")]
+    properties = {name for name, node in functions.items() if any("given" in ast.unparse(d) for d in node.decorator_list)}
+    names = [name for name in functions if name.startswith("test_") and name not in properties]
     return [f"{path.name}::{name}" for name in names if not checks(functions[name], frozenset({name}))]
 
 
@@ -39,4 +41,5 @@ def test_every_test_can_fail(repository):
 def test_an_idle_test_is_found():
     assert idle_tests(Path("t.py"), "def test_x():\n    f()\n") == ["t.py::test_x"]
     assert idle_tests(Path("t.py"), "def test_x():\n    with pytest.raises(E):\n        f()\n") == []
+    assert idle_tests(Path("t.py"), "@given(text=st.text())\ndef test_x(text):\n    f(text)\n") == []
     assert idle_tests(Path("t.py"), "def f():\n    assert 1\ndef test_x():\n    f()\n") == []

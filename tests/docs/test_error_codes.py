@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
-PROTOCOL = ["bad_request", "unknown_type", "unauthorized", "token_expired", "forbidden", "not_found", "conflict", "run_active", "rate_limited", "quota_exceeded", "too_large", "unsupported", "model_unavailable", "model_error", "context_too_long", "retrieval_failed", "tool_failed", "run_interrupted", "timeout", "shutting_down", "internal"]
+PROTOCOL = [
+    "bad_request",
+    "unknown_type",
+    "unauthorized",
+    "token_expired",
+    "forbidden",
+    "not_found",
+    "conflict",
+    "run_active",
+    "rate_limited",
+    "quota_exceeded",
+    "too_large",
+    "unsupported",
+    "model_unavailable",
+    "model_error",
+    "context_too_long",
+    "retrieval_failed",
+    "tool_failed",
+    "run_interrupted",
+    "timeout",
+    "shutting_down",
+    "internal",
+]
 
 
 def test_codes_are_unique_and_complete(generator):

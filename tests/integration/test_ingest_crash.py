@@ -72,7 +72,8 @@ async def main(folder, do, failpoint):
     def told(tx):
         row = tx.get(DOCUMENTS, ALL, "doc_1")
         postings, total = index.postings(tx, "ws_1", ["lighthous", "ship"])
-        return {"state": row and row.state, "passages": row and row.passages, "pages": tx.count(PAGES, ALL),
+        ids = [chunk.chunk_id for chunk in index.chunks_of(tx, ALL, "doc_1")]
+        return {"highest_id": max(ids, default=0), "state": row and row.state, "passages": row and row.passages, "pages": tx.count(PAGES, ALL),
                 "postings": postings, "total": total, **index.statistics(tx)}
     result = await store.read(told)
     result["blobs"], result["parsed"] = len(await blobs.list()), len(parsed)
@@ -117,6 +118,7 @@ def test_a_killed_ingestion_goes_on_at_its_last_finished_step(tmp_path: Path, fa
     assert found is not None
     assert is_whole(found), found
     assert found["parsed"] == parses_again
+    assert found["highest_id"] == found["chunks"]  # ids are never used again: nothing was indexed twice
 
 
 def test_a_killed_removal_leaves_nothing(tmp_path: Path) -> None:

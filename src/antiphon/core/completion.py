@@ -30,10 +30,11 @@ async def to_the_end(scheduler: Scheduler, work: Coroutine[Any, Any, T], *, name
             if isinstance(error, asyncio.CancelledError):
                 raise
         else:
-            outcome.set_result(result)
+            if not outcome.done():  # a caller that was cancelled has cancelled it
+                outcome.set_result(result)
 
     scheduler.spawn(run(), name=name)
-    return await asyncio.shield(outcome)
+    return await outcome
 
 
 def _look_at(outcome: asyncio.Future[Any]) -> None:

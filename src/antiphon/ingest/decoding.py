@@ -31,7 +31,10 @@ def _decode(content: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        pass
+        text = content.decode("utf-8", "replace")
+        # a good text with a few broken bytes stays UTF-8; other encodings give nearly nothing but broken ones
+        if sum(character > "\x7f" for character in text[:_SAMPLE_BYTES]) > 5 * max(1, text.count("\ufffd", 0, _SAMPLE_BYTES)):
+            return text
     encoding = _legacy_encoding(content[:_SAMPLE_BYTES])
     return content.decode(encoding, "replace")
 

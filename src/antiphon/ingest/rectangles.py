@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -65,6 +66,6 @@ def _advance(line: Box, cell: Box, direction: str) -> Box:
 def _inside(box: Box, width_pt: float, height_pt: float) -> list[float]:
     x0, y0, x1, y1 = box
     return [
-        round(max(0.0, x0 - 0.005), 2), round(max(0.0, y0 - 0.005), 2),
-        round(min(width_pt, x1 + 0.005), 2), round(min(height_pt, y1 + 0.005), 2),
+        max(0.0, math.floor(x0 * 100) / 100), max(0.0, math.floor(y0 * 100) / 100),
+        min(width_pt, math.ceil(x1 * 100) / 100), min(height_pt, math.ceil(y1 * 100) / 100),
     ]  # fmt: skip

@@ -177,7 +177,7 @@ class Accounts:
         users = await self._store.read(lambda tx: tx.find(USERS, _EVERYTHING, {"name": wanted}, limit=1))
         user = users[0] if users else None
         matches = await self._passwords.verify(password, user.password_hash if user else None)
-        if user is None or not matches or user.suspended:
+        if user is None or not matches:  # suspension is looked at by start_login, with the same answer
             raise Unauthorized(_WRONG_PASSWORD)
         return user, await self.start_login(UserId(user.id), replaces=replaces, password_hash=user.password_hash)
 

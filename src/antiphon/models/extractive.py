@@ -31,6 +31,8 @@ _RANK_WEIGHT: Final = 0.15  # how much the retriever's order counts: it saw the 
 _LEAD_WEIGHT: Final = 0.4  # a question, a heading, or what only repeats the question is seldom the answer
 _AFTER_LEAD: Final = 0.6  # ... the sentence after it often is
 _LONG_CHARACTERS: Final = 400  # a sentence of this length needs twice the overlap
+_ENDS: Final = frozenset(".!。！；;…")
+_HEADING_CHARACTERS: Final = 60
 _PIECE: Final = re.compile(r"\s*(?:[\u3040-\u9fff]{1,4}|[^\s\u3040-\u9fff]{1,40})[^\w\s]*\s*|\s+")
 _WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|[^\W_]+", re.UNICODE)
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -57,6 +59,7 @@ class Candidate(Struct, frozen=True, kw_only=True, gc=False):
     text: str
     score: float
     same_language: bool
+    lead: bool
 
 
 class ExtractiveChat:
@@ -114,7 +117,9 @@ def choose_sentences(question: str, evidence: Sequence[Evidence], language: str)
             chosen.append(candidate)
         if len(chosen) == MOST_SENTENCES:
             break
-    return _in_reading_order(chosen, evidence)
+    # A heading is said only where nothing but headings holds the words of the question.
+    spoken = [candidate for candidate in chosen if not candidate.lead] or chosen
+    return _in_reading_order(spoken, evidence)
 
 
 def question_terms(question: str) -> frozenset[str]:
@@ -156,13 +161,14 @@ def _candidates(asked: frozenset[str], evidence: Sequence[Evidence], language: s
             own = sum(weights[term] for term in sorted(here))
             context = _CONTEXT_WEIGHT * sum(weights[term] for term in sorted(around - here))
             score = (own + context) / (1.0 + len(sentence) / _LONG_CHARACTERS) * prior if own else 0.0
-            if _leads(sentence, asked):
+            lead = _leads(sentence, asked)
+            if lead:
                 score, after_lead = score * _LEAD_WEIGHT, score * _AFTER_LEAD
             else:
                 score, after_lead = max(score, after_lead), 0.0
             if score > 0.0:
                 same = (question_language(sentence) == "zh") == wanted_zh
-                yield Candidate(evidence=rank, place=place, text=sentence, score=score, same_language=same)
+                yield Candidate(evidence=rank, place=place, text=sentence, score=score, same_language=same, lead=lead)
 
 
 def _preference(candidate: Candidate) -> tuple[bool, float, int, int]:
@@ -208,8 +214,11 @@ def _stem(word: str) -> str:
 
 
 def _leads(sentence: str, asked: frozenset[str]) -> bool:
-    """A heading, a question, or a line in which everything is in the question already."""
-    if sentence.startswith("#") or sentence.rstrip("\"'”’」』）)")[-1:] in {"?", "？"}:
+    """A heading (marked, or a short line without an end), a question, or a line that only repeats the question."""
+    end = sentence.rstrip("\"'”’」』）)")[-1:]
+    if sentence.startswith("#") or end in {"?", "？"}:
+        return True
+    if end not in _ENDS and len(sentence) <= _HEADING_CHARACTERS and not {":", "："} & set(sentence):
         return True
     return all(term in asked or _is_stop(term) for term in text_terms(sentence))
 

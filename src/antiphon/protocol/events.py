@@ -51,7 +51,7 @@ class Status(Event, tag="status"):
 
 
 class Sources(Event, tag="sources"):
-    """`sources`: see `antiphon.conversations.sources.Source`; snippets are at most 1,000 characters."""
+    """`sources`: see `antiphon.runs.sources.source_of`; snippets are at most 1,000 characters."""
 
     sources: list[dict[str, Any]] | UnsetType = UNSET
 

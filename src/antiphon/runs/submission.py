@@ -16,6 +16,7 @@ import msgspec
 
 from antiphon.access.identity import Identity
 from antiphon.access.scope import Scope, system_scope
+from antiphon.core.display_names import title_of
 from antiphon.core.errors import Conflict, NotFound, RunActive
 from antiphon.models.chat import ChatMessage
 from antiphon.protocol.commands import Payload
@@ -143,16 +144,6 @@ def _empty_answer(s: Submission, session: SessionRow, ordinal: int) -> MessageRo
 def _touch_session(tx: Transaction, s: Submission, session: SessionRow) -> None:
     title = session.title or title_of(s.content)
     tx.update(SESSIONS, system_scope("question"), session.id, updated_at=s.moment_s, title=title, leaf_message_id=s.answer_id)
-
-
-def title_of(content: str, limit: int = 60) -> str:
-    """The question's first words: its first line, cut at a word's end (at any character in Chinese)."""
-    line = " ".join(content.split("\n", 1)[0].split()) if content.strip() else ""
-    if len(line) <= limit:
-        return line
-    cut = line[:limit]
-    space = cut.rfind(" ")
-    return (cut[:space] if space > limit // 2 else cut) + "…"
 
 
 def _remember(tx: Transaction, s: Submission, result: dict[str, Any]) -> None:

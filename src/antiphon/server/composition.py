@@ -28,6 +28,7 @@ from antiphon.commands.topics import Topics
 from antiphon.config.settings import Settings
 from antiphon.conversations.messages import Messages
 from antiphon.conversations.sessions import Sessions
+from antiphon.core.errors import AntiphonError
 from antiphon.core.failpoints import arm
 from antiphon.core.runtime import Runtime, system_runtime
 from antiphon.core.tick import TickQueue
@@ -70,6 +71,7 @@ SIMPLE_CHAT_PATHS = ("/ws/chat", "/ws/conversation", "/api/v1/chat/stream")
 FRAMES_PER_MINUTE = 6000
 """Of one connection; beyond it the socket is closed with 4029."""
 SAMPLE_WAIT_S = 15.0
+DAY_S = 86_400.0
 
 
 class House:
@@ -223,7 +225,7 @@ class House:
         simple = SimpleChatEndpoint(sockets).serve
         routes: list[BaseRoute] = [WebSocketRoute("/ws/v1", RealtimeEndpoint(sockets).serve)]
         routes += [WebSocketRoute(path, simple) for path in SIMPLE_CHAT_PATHS]
-        self.app: Starlette = create_app(self, socket_routes=routes)
+        self.app: Starlette = create_app(self, socket_routes=routes, uploading=self._gate.uploading)
         self.changes.listen(lambda _change: self.hub.rights_changed())
 
     def _active(self, topic: str) -> bool:
@@ -245,11 +247,18 @@ class House:
 
     async def _care(self) -> None:
         """What has to be done from time to time: old rings leave memory, gauges are read."""
+        daily_s = self.runtime.clock.monotonic()
         while True:
             await self.runtime.scheduler.sleep(1.0)
             self.metrics.runs_active = self.runs.active_count
             self.metrics.connections = self.hub.connection_count
             self.stores.log.evict_idle()
+            if self.runtime.clock.monotonic() >= daily_s:
+                daily_s += DAY_S
+                try:
+                    await self.accounts.forget_ended_logins()
+                except AntiphonError as error:
+                    self.log.warning("ended_logins_not_removed", error=str(error))
 
 
 class _Rights:

@@ -1,4 +1,5 @@
-"""`PatientHttpProtocol`: uvicorn's httptools protocol with what it lacks: a time-out and a size limit for the request head.
+"""`PatientHttpProtocol`: uvicorn's httptools protocol with what it lacks: a time-out and a size limit for the request head,
+and no loss of frames that come together with a socket's handshake.
 
 Given to uvicorn as `http=` by server/process.py. Without it a connection that sends one header a minute, or endless headers,
 stays open and grows for ever (security.md H1). Tests: tests/integration/http/test_http_slow_heads.py.
@@ -7,8 +8,10 @@ stays open and grows for ever (security.md H1). Tests: tests/integration/http/te
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_PATIENCE_S: Final = 10.0
@@ -23,15 +26,18 @@ class PatientHttpProtocol(HttpToolsProtocol):
     head_patience_s = HEAD_PATIENCE_S
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _latest = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn narrows it
         super().connection_made(transport)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
+        self._latest = data
         if self._head_timer is not None:
             self._head_bytes += len(data)
         super().data_received(data)
+        self._latest = b""
         if self._head_timer is not None and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
             self.transport.close()
@@ -51,6 +57,16 @@ class PatientHttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._forget_head()
         super().handle_websocket_upgrade()
+        self._pass_on_early_frames()
+
+    def _pass_on_early_frames(self) -> None:
+        """What came in one packet with the handshake: uvicorn forgets it, and takes the rest of a frame for its beginning."""
+        upgrade = sys.exception()  # httptools says in it where the request ends
+        protocol = self.transport.get_protocol()
+        if isinstance(upgrade, httptools.HttpParserUpgrade) and isinstance(protocol, asyncio.Protocol) and protocol is not self:
+            rest = self._latest[upgrade.args[0] :]
+            if rest:
+                protocol.data_received(rest)
 
     def _await_head(self) -> None:
         if self._head_timer is None:

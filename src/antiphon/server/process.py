@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -70,7 +70,7 @@ async def _serve(settings: Settings) -> int:
 
 
 @asynccontextmanager
-async def local_server(settings: Settings) -> AsyncIterator[tuple[str, str]]:
+async def local_server(settings: Settings) -> AsyncGenerator[tuple[str, str]]:
     """(url, owner token) of a server of this very process on a free port of the loopback, for one command.
 
     Raises FolderInUse when another process owns the folder."""
@@ -80,7 +80,7 @@ async def local_server(settings: Settings) -> AsyncIterator[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def _running(settings: Settings, *, grace_s: float) -> AsyncIterator[tuple[House, str]]:
+async def _running(settings: Settings, *, grace_s: float) -> AsyncGenerator[tuple[House, str]]:
     house = await House.open(settings)
     try:
         listener = _listen(settings.host, settings.port)

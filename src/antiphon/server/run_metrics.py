@@ -8,7 +8,6 @@ from antiphon.server.metrics import Metrics
 class MeteredRuns:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self.added_token = metrics.added_token.observe
 
     def run_started(self) -> None:
         """`runs_active` is read from the engine itself."""
@@ -21,3 +20,6 @@ class MeteredRuns:
 
     def retrieval(self, seconds: float) -> None:
         self._metrics.retrieval.observe(seconds)
+
+    def added_token(self, seconds: float) -> None:
+        self._metrics.added_token.observe(seconds)

@@ -16,9 +16,8 @@ from antiphon.storage.jobs.sqlite import SqliteJobQueue
 from antiphon.storage.lexical.sqlite import SqliteLexicalIndex
 from antiphon.storage.lock import FolderLock
 from antiphon.storage.records.sqlite import SqliteStore
-from antiphon.storage.sqlite.database import Database
-
-DATABASE_NAME = "antiphon.db"
+from antiphon.storage.restore import finish_restore
+from antiphon.storage.sqlite.database import FILE_NAME, Database
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +36,8 @@ class Stores:
         folder: Path = settings.data_dir
         lock = FolderLock.acquire(folder)
         try:
-            database = Database.open(folder / DATABASE_NAME, runtime=runtime)
+            finish_restore(folder)  # one that was killed half-way
+            database = Database.open(folder / FILE_NAME, runtime=runtime)
             log = await SqliteEventLog.open(
                 database, runtime=runtime, batch_ms=settings.log.batch_ms, ring_entries=settings.log.ring_entries,
                 ring_bytes=settings.log.ring_bytes, replay_s=settings.runs.replay_s,

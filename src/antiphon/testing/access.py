@@ -1,8 +1,8 @@
 """The access matrix: who may do what with whose objects, said once, for handlers, HTTP and sockets alike.
 
 `EXPECTED` names every verb of the command table; a verb that is missing there fails the tests. It is written by hand, apart
-from the rights in the table: changing one without the other is what the tests see. `seed_world` makes the actors and
-objects on any `Services`; `differences` tries one verb for every actor on every kind of object.
+from the rights in the table: changing one without the other is what the tests see. `access_world.World.seed` makes the actors
+and objects on any `Services`; `differences` tries one verb for every actor on every kind of object.
 Tests: tests/unit/commands/test_access_matrix.py, tests/integration/test_access_matrix.py.
 """
 
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Literal
 
-from antiphon.commands.services import Services
 from antiphon.testing.access_world import Objects, World
 
 Need = Literal["anyone", "signed_in", "unnarrowed", "viewer", "editor", "owner", "author", "stopper", "key_owner", "server_owner"]
@@ -209,8 +208,3 @@ async def differences(verb: str, make_world: Callable[[], Awaitable[World]], exe
             if outcome == "ok":
                 world = await make_world()
     return found
-
-
-async def seed_world(services: Services) -> World:
-    """See `World`."""
-    return await World.seed(services)

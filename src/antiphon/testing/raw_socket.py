@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
-from uuid import uuid4
 
 import aiohttp
 import msgspec
 
+from antiphon.core.runtime import system_runtime
 from antiphon.protocol.reducer import Outcome, TopicState
 
 Frame = dict[str, Any]
@@ -23,6 +23,7 @@ class RawSocket:
     def __init__(self, url: str, *, key: str | None, path: str = "/ws/v1", headers: dict[str, str] | None = None) -> None:
         self._url = url.replace("http", "ws", 1) + path
         self._headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
+        self._ids = system_runtime().ids
         self.frames: list[Frame] = []
         self.raw: list[str] = []
         self.states: dict[str, TopicState] = {}
@@ -48,7 +49,7 @@ class RawSocket:
         transport.abort()
 
     async def send(self, kind: str, command_id: str | None = None, **fields: Any) -> str:
-        command_id = command_id or str(uuid4())
+        command_id = command_id or self._ids.new("req")
         await self.socket.send_str(msgspec.json.encode({"type": kind, "id": command_id, **fields}).decode())
         return command_id
 
@@ -89,11 +90,14 @@ class RawSocket:
 
     async def subscribe(self, topic: str, since: dict[str, Any] | None = None) -> Frame:
         """Subscribes; the `subscribed` frame. A snapshot that belongs to it may still be to come."""
-        await self.command("subscribe", topic=topic, **({"since": since} if since else {}))
+        fields: dict[str, Any] = {"topic": topic, "since": since} if since else {"topic": topic}
+        await self.command("subscribe", None, **fields)
         return await self.until(lambda frame: frame["type"] == "subscribed" and frame["topic"] == topic)
 
     async def completed(self, topic: str, run_id: str | None = None) -> Frame:
-        wanted = lambda f: f["type"] == "complete" and f["topic"] == topic and run_id in {None, f["run_id"]}  # noqa: E731
+        def wanted(frame: Frame) -> bool:
+            return frame["type"] == "complete" and frame["topic"] == topic and run_id in {None, frame["run_id"]}
+
         return await self.until(wanted)
 
     def of_topic(self, topic: str) -> list[Frame]:

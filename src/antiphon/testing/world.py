@@ -1,6 +1,6 @@
 """`memory_services()`: all rooms behind the command table on memory backends, for tests of handlers and of rights.
 
-Runs, retrieval and page pictures are fakes that answer without doing anything. Tests: tests/unit/testing/test_world.py.
+Runs, retrieval and page pictures are fakes that answer without doing anything. Tests: tests/unit/commands/test_access_matrix.py, test_handlers.py.
 """
 
 from __future__ import annotations

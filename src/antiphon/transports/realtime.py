@@ -17,7 +17,7 @@ from antiphon.core.errors import AntiphonError, BadRequest, QuotaExceeded, Token
 from antiphon.protocol.close_codes import CloseCode
 from antiphon.protocol.codec import decode_frame
 from antiphon.protocol.commands import Hello, Payload, Pong, Subscribe, Unsubscribe
-from antiphon.protocol.events import Welcome
+from antiphon.protocol.events import Unsubscribed, Welcome
 from antiphon.transports.connection import Connection
 from antiphon.transports.socket_session import Refused, SocketHouse, accept, execute, push_ack, receive_text
 from antiphon.transports.subscription import Subscription, SubscriptionState
@@ -77,9 +77,10 @@ class _RealtimeSession:
         command_id, verb, fields = _split(text)
         if verb != "hello":
             raise Refused(CloseCode.UNAUTHORIZED, "The first frame must be `hello` with a token.")
-        token = _convert(verb, fields, Hello).token
         try:
-            identity = await self._house.gate.identify_token(token or "")
+            identity = await self._house.gate.identify_token(_convert(verb, fields, Hello).token or "")
+        except BadRequest as error:
+            raise Refused(CloseCode.MALFORMED, error.message) from None
         except (Unauthorized, TokenExpired) as error:
             raise Refused(CloseCode.UNAUTHORIZED, error.message) from None
         if not self._house.hub.admit(self._connection, identity):
@@ -146,7 +147,12 @@ class _RealtimeSession:
             name, log=house.hub.log, outlet=connection, limits=house.replay, snapshot=lambda: house.topics.snapshot(topic, reach)
         )
         connection.subscriptions[name] = subscription
-        mode = await subscription.start(payload.since)
+        try:
+            mode = await subscription.start(payload.since)
+        except AntiphonError as error:  # it went away meanwhile; the one ack is out already
+            connection.end_subscription(name)
+            connection.push_event(Unsubscribed(topic=name, code=error.code, reason=error.message))
+            return
         if payload.since is not None:
             house.count_resume(mode)
         if subscription.state is SubscriptionState.BEHIND:

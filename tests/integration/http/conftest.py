@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +121,19 @@ class FakeHouse:
         self.log = RecordingLog()
         self.reasons: list[str] = []
         self.released: list[str] = []
+        self.gate: list[tuple[str, int, int]] = []
         self.origins = Origins(host="127.0.0.1", port=1)
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.commands: CommandTable[FakeHouse] = CommandTable(fake_commands(), services=self, memberships=self.accounts)
         self.url = ""
+
+    @asynccontextmanager
+    async def uploading(self) -> AsyncGenerator[None]:
+        self.gate.append(("shut", len(self.blobs.kept), len(self.calls)))
+        try:
+            yield
+        finally:
+            self.gate.append(("open", len(self.blobs.kept), len(self.calls)))
 
     def health_reasons(self) -> Sequence[str]:
         return self.reasons
@@ -244,7 +254,7 @@ def fake_commands() -> list[Command[Any, Any]]:
 
 async def serve(house: Any, *, head_patience_s: float = 10.0) -> AsyncIterator[Any]:
     config = uvicorn.Config(
-        create_app(house, socket_routes=[]), host="127.0.0.1", port=0, http=http_protocol(head_patience_s=head_patience_s),
+        create_app(house, socket_routes=[], uploading=house.uploading), host="127.0.0.1", port=0, http=http_protocol(head_patience_s=head_patience_s),
         lifespan="off", log_config=None, access_log=False, ws="none", server_header=False,
     )  # fmt: skip
     server = uvicorn.Server(config)

@@ -12,6 +12,7 @@ import pytest
 
 import antiphon.server.page_routes
 from antiphon.protocol.reducer import TopicState
+from antiphon.server.page_routes import _host_source
 
 PAGES = Path(antiphon.server.page_routes.__file__).parent / "pages"
 TESTIDS = {
@@ -43,6 +44,13 @@ async def test_static_files_are_revalidated_and_end_at_their_folder(house, http)
     for path in ("/static/index.html", "/static/%2e%2e%2fapp.py", "/static/..%2fapp.py", "/static/nope.js", "/static/"):
         async with http.get(house.url + path) as answer:
             assert answer.status == 404, path
+
+
+def test_what_is_no_host_is_not_named_in_a_policy():
+    for host in ("a.example; script-src *", "a.example *", "a.example,", "a'b", "", "例.example"):
+        assert _host_source(host) == "localhost"
+    for host in ("a.example:8000", "[::1]:80", "127.0.0.1"):
+        assert _host_source(host) == host
 
 
 async def test_a_host_header_adds_no_directive(house, http):

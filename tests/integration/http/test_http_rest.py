@@ -6,6 +6,7 @@ import asyncio
 import io
 import time
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -75,6 +76,23 @@ async def test_bodies_are_bounded_and_a_refused_client_reads_why(house, http, an
         assert answer.status == 413
     async with http.post(f"{house.url}/api/v1/auth/login", json={"name": "a", "password": "x" * 20_000}) as answer:
         assert answer.status == 413
+
+
+async def test_a_client_that_sends_all_before_it_reads_still_reads_the_refusal(house):
+    """Closing at once would reset the connection, and the answer with it."""
+    at = urlsplit(house.url)
+    reader, writer = await asyncio.open_connection(at.hostname, at.port)
+    size = 3_000_000
+    head = f"POST /api/v1/workspaces HTTP/1.1\r\nHost: {at.netloc}\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
+    writer.write(head.encode())
+    for _ in range(size // 50_000):
+        writer.write(b" " * 50_000)
+        await writer.drain()
+        await asyncio.sleep(0.001)
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert b"connection: close" in answer.lower()
+    writer.close()
 
 
 async def test_a_body_must_say_that_it_is_json(house, http, ann):

@@ -139,3 +139,16 @@ async def test_a_broken_off_upload_leaves_nothing(house, ann):
     assert house.blobs.kept == {}
     assert house.calls == []
     del reader
+
+
+async def test_no_blob_is_removed_between_its_storing_and_its_row(house, http, ann):
+    """The gate is shut before the first blob is there, opened after the verb ran, and open again when blobs are released."""
+    parts = [(file_head("a.pdf"), b"1")]
+    async with http.post(house.url + URL, data=body(*parts), headers={**ann, **HEADERS}) as answer:
+        assert answer.status == 202
+    assert house.gate == [("shut", 0, 0), ("open", 1, 1)]
+    refused = [(file_head("b.pdf"), b"2"), ('Content-Disposition: form-data; name="path"', b"refused")]
+    async with http.post(house.url + URL, data=body(*refused), headers={**ann, **HEADERS}) as answer:
+        assert answer.status == 409
+    assert house.gate[2:] == [("shut", 1, 1), ("open", 2, 2)]  # both blobs are still there, and go afterwards
+    assert len(house.blobs.kept) == 1

@@ -47,3 +47,15 @@ def workspace_id(server: ServerProcess) -> str:
 @pytest.fixture
 def session_id(server: ServerProcess, workspace_id: str) -> str:
     return server.call("POST", "/sessions", {"workspace_id": workspace_id})["id"]
+
+
+@pytest.fixture(scope="session")
+def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Small limits and short times, the extractive answerer. Tests on it bring users of their own."""
+    process = ServerProcess(
+        tmp_path_factory.mktemp("strict") / "data", limits_messages_per_minute=3, limits_connections_per_user=6,
+        limits_subscriptions=4, limits_connections=60, limits_frame_bytes=16_384, heartbeat_hello_timeout_s=1.0, auth_ticket_s=1.0,
+    )  # fmt: skip
+    yield process
+    assert process.terminate() == 0, process.output
+    assert "Traceback" not in process.output, process.output

@@ -15,7 +15,7 @@ def test_no_accounts_on_anything_but_this_machine_is_refused(host: str):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_no_accounts_on_this_machine_is_allowed(host: str):
-    check_settings(host=host, no_auth=True, owner_key=None)
+    assert check_settings(host=host, no_auth=True, owner_key=None) is None  # nothing to say
 
 
 @pytest.mark.parametrize("key", ["", "x" * 31, "x" * 600, "x" * 32 + "\n", " " + "x" * 32, "schlüssel" * 5])
@@ -26,7 +26,7 @@ def test_an_owner_key_that_is_short_or_can_not_be_sent_is_refused_without_being_
 
 
 def test_any_string_of_32_characters_will_do():
-    check_settings(host="127.0.0.1", no_auth=False, owner_key="k" * 32)
+    assert check_settings(host="127.0.0.1", no_auth=False, owner_key="k" * 32) is None
 
 
 def test_wrong_origins_are_found_at_start():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -34,6 +35,8 @@ async def test_it_goes_on_when_the_caller_is_cancelled(fails: bool):
         if fails:
             raise Conflict("Nobody is left to hear it.")
 
+    unhandled: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
     caller = asyncio.create_task(to_the_end(scheduler, work(), name="test"))
     await started.wait()
     caller.cancel()
@@ -42,3 +45,6 @@ async def test_it_goes_on_when_the_caller_is_cancelled(fails: bool):
     release.set()
     await scheduler.settle()
     assert done.is_set()
+    del caller
+    gc.collect()
+    assert unhandled == []

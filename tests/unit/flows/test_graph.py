@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +24,7 @@ def test_a_circle_is_named_without_what_leads_in_or_out() -> None:
 
 def test_a_long_chain_meets_no_recursion_limit() -> None:
     nodes = [str(n) for n in range(5000)]
-    edges = list(zip(nodes, nodes[1:], strict=False))
+    edges = list(pairwise(nodes))
     assert topological_order(nodes, edges) == nodes
     assert cyclic_nodes(nodes, [*edges, (nodes[-1], nodes[0])]) == nodes
     assert len(reaching([nodes[-1]], edges)) == 5000

@@ -66,7 +66,7 @@ class Trap:
     """Any look at an attribute, any call, and any conversion to text would be seen."""
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("__class__",):  # isinstance() asks for it
+        if name == "__class__":  # isinstance() asks for it
             return object.__getattribute__(self, name)
         raise AssertionError(f"{name!r} was looked up")
 

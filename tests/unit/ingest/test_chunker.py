@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from antiphon.ingest.chunker import ChunkRules, chunks_of
@@ -67,7 +69,7 @@ def test_a_short_remainder_joins_the_chunk_before() -> None:
 def test_overlap_repeats_whole_sentences() -> None:
     text = " ".join(f"Sentence number {n} has a few words." for n in range(30))
     found = chunks(document(text), ChunkRules(characters=200, overlap_characters=60))
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert before.start < after.start < before.end < after.end
         assert text[after.start : before.end].startswith("Sentence")
 

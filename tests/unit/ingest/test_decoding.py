@@ -29,3 +29,7 @@ def test_line_ends_become_one_kind_and_nothing_raises() -> None:
     assert decode(b"a\r\nb\rc\n") == "a\nb\nc\n"
     assert isinstance(decode(bytes(range(256)) * 10), str)
     assert decode(b"\xff\xfe\x00") is not None
+
+
+def test_a_broken_byte_does_not_spoil_a_whole_text() -> None:
+    assert decode(SIMPLIFIED.encode() + b"\xff" + TRADITIONAL.encode()) == SIMPLIFIED + "\ufffd" + TRADITIONAL

@@ -197,7 +197,8 @@ async def test_the_owner_sets_a_first_password_after_the_one_time_link(services:
     user_id = services.sign_in_links.redeem(services.sign_in_links.issue(UserId(owner.id)))
     identity = await services.accounts.authenticate_cookie(await services.accounts.start_login(user_id))
     await services.accounts.change_own_password(identity, current=None, new="a first password")
-    await services.accounts.login("owner", "a first password")
+    shown, _ = await services.accounts.login("owner", "a first password")
+    assert shown.server_owner
 
 
 @pytest.mark.parametrize("name", ["Ann", "ANN", "  ann ", "\uff21\uff4e\uff4e"])
@@ -280,6 +281,7 @@ async def test_a_revocation_is_told_also_when_its_caller_went_away():
     user = await services.accounts.create_user("Ann", PASSWORD)
     _, cookie = await services.accounts.login("Ann", PASSWORD)
     identity = await services.accounts.authenticate_cookie(cookie)
+    assert await services.accounts.is_still_valid(identity)  # now everything about it is remembered
     write, entered, release = services.store.write, asyncio.Event(), asyncio.Event()
 
     async def slow(work: Any, *more: Any) -> Any:

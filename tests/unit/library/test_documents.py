@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from antiphon.access.identity import Identity
+from antiphon.access.identity import Identity, Role
 from antiphon.access.scope import Action, Scope, scope, system_scope
 from antiphon.commands.services import Services
-from antiphon.core.errors import AntiphonError, BadRequest, Conflict, NotFound, Unsupported
+from antiphon.core.errors import AntiphonError, BadRequest, Conflict, Forbidden, NotFound, Unsupported
 from antiphon.library.documents import Added, Upload, document_json
 from antiphon.library.pages import page_json
 from antiphon.protocol.events import DocumentDeleted, DocumentFailed, DocumentProgress, Event
@@ -169,6 +170,20 @@ async def test_cancel(room: Room):
     assert isinstance(room.told[-1][1], DocumentFailed)
     with pytest.raises(Conflict):
         await room.services.documents.cancel(room.reach, added.row.id)
+
+
+async def test_who_may_only_read_cancels_nothing(room: Room):
+    (added,) = await room.add("a.md")
+    narrow = await scope(replace(room.owner, key_role=Role.VIEWER), Action.WRITE, room.services.accounts)
+    for attempt in (
+        room.services.documents.cancel(narrow, added.row.id),
+        room.services.documents.delete(room.owner, narrow, added.row.id),
+        room.services.documents.retry(room.owner, narrow, added.row.id, password="guess"),
+    ):
+        with pytest.raises(Forbidden):
+            await attempt
+    assert await room.jobs(added.row.id) == [("ingest", "queued")]
+    assert room.services.documents._work.passwords == {}  # type: ignore[attr-defined]
 
 
 async def test_list_filters_and_pages(room: Room):

@@ -7,6 +7,7 @@ from antiphon.access.scope import Action, Scope, scope
 from antiphon.commands.services import Services
 from antiphon.core.errors import Forbidden, NotFound, QuotaExceeded, Unauthorized
 from antiphon.library.keys import KEYS_PER_USER
+from antiphon.testing.world import memory_services
 
 
 async def reach(services: Services, identity: Identity) -> Scope:
@@ -108,8 +109,6 @@ async def test_revoking_is_at_once_and_once(services: Services):
 
 
 async def test_the_number_of_keys_is_bounded():
-    from antiphon.testing.world import memory_services
-
     services = memory_services()
     owner = await services.accounts.owner_identity()
     own_reach = await reach(services, owner)

@@ -72,6 +72,8 @@ async def test_changes_need_the_role_owner(services: Services):
     with pytest.raises(Forbidden):
         await services.workspaces.update(await reach(services, bob), row.id, name="mine now")
     with pytest.raises(Forbidden):
+        await services.workspaces.update(await reach(services, bob), row.id)
+    with pytest.raises(Forbidden):
         await services.workspaces.delete(await reach(services, bob), row.id)
     changed = await services.workspaces.update(await reach(services, ann), row.id, name="  new\u202e name ", k=3, model=None)
     assert (changed.name, changed.k) == ("new name", 3)

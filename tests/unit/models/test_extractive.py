@@ -174,3 +174,17 @@ def test_language_of_a_question() -> None:
 
 def test_is_not_steerable() -> None:
     assert ExtractiveChat(simulated_runtime()).steerable is False
+
+
+def test_headings_are_not_said_beside_sentences() -> None:
+    text = "3. Leave\n\nEverybody who works full time has 28 days of paid annual leave.\n\n3.1 Asking for leave\n\nAsk two weeks ahead."
+    passage = Evidence(n=1, key="handbook", order=(4, 0), title="Handbook", text=text)
+    answer = extract_answer("How many days of annual leave do employees get?", [passage], "en")
+    assert answer.startswith("Everybody who works full time has 28 days of paid annual leave. [1]")
+    assert "3. Leave" not in answer
+    assert "3.1" not in answer
+
+
+def test_a_heading_is_said_when_nothing_else_holds_the_words() -> None:
+    passage = Evidence(n=1, key="handbook", order=(1, 0), title="Handbook", text="3.1 Asking for leave")
+    assert extract_answer("asking leave", [passage], "en").startswith("3.1 Asking for leave [1]")

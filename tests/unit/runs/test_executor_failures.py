@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -212,10 +213,8 @@ async def test_a_stop_wins_over_a_failure_that_it_causes() -> None:
 @pytest.mark.parametrize("given", [{"text": "late"}, None])
 async def test_a_node_that_swallows_the_cancellation_gives_nothing_out(given: Any) -> None:
     async def swallow(context: NodeContext, inputs: Inputs) -> Any:
-        try:
+        with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            pass
         return given
 
     observer = RecordingObserver()
@@ -271,10 +270,8 @@ async def test_a_node_that_swallows_its_time_limit_has_failed_all_the_same() -> 
     runtime = simulated_runtime()
 
     async def swallow(context: NodeContext, inputs: Inputs) -> dict[str, Any]:
-        try:
+        with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            pass
         return {"text": "late"}
 
     nodes = {"s": NodeDefinition(id="s", type="swallow", timeout_s=1.0), "o": "out"}

@@ -87,7 +87,7 @@ async def test_an_iterator_gets_a_piece_before_the_next_is_written() -> None:
 
     async def read() -> None:
         async for piece in stream:
-            got.append(piece)
+            got.append(piece)  # noqa: PERF401 - each is looked at while the stream goes on
 
     task = asyncio.create_task(read())
     for n, piece in enumerate("abc", start=1):
@@ -108,11 +108,10 @@ async def test_a_failure_reaches_readers_after_the_text() -> None:
     assert heard == ["a"]
     with pytest.raises(OSError, match="cut"):
         await stream.whole()
-    pieces: list[str] = []
+    iterator = aiter(stream)
+    assert await anext(iterator) == "a"
     with pytest.raises(OSError, match="cut"):
-        async for piece in stream:
-            pieces.append(piece)
-    assert pieces == ["a"]
+        await anext(iterator)
 
 
 async def test_writing_after_the_end_is_an_error() -> None:

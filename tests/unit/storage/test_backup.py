@@ -26,7 +26,7 @@ from antiphon.storage.records.sqlite import SqliteStore
 from antiphon.storage.restore import finish_restore, restore_backup
 from antiphon.storage.sqlite.database import FILE_NAME, Database
 from antiphon.testing.conformance.blobs import parts
-from antiphon.testing.conformance.records import document
+from antiphon.testing.conformance.record_rows import document
 from antiphon.testing.conformance.scopes import EVERYTHING
 
 

@@ -14,6 +14,7 @@ import pytest
 from antiphon.core.errors import Internal, ShuttingDown
 from antiphon.core.runtime import system_runtime
 from antiphon.storage.records.contract import Urgency
+from antiphon.storage.sqlite.connections import WAL_LIMIT_BYTES
 from antiphon.storage.sqlite.database import Database
 
 Work = Callable[[sqlite3.Connection], object]
@@ -224,6 +225,21 @@ async def test_a_full_disk_is_told_and_survived(database: Database) -> None:
     assert await database.read(topics) == kept, "told one thing, stored another"
     await database.submit(lambda connection: connection.execute("PRAGMA max_page_count = 1000000"))
     await database.submit(large)
+
+
+async def test_the_write_ahead_log_stays_short(database: Database, path: Path) -> None:
+    longest = 0
+    for number in range(60):
+        data = bytes([number]) * 1_000_000
+        await database.submit(
+            lambda connection, data=data: connection.execute("INSERT INTO log_batches (created_at, data) VALUES (0, ?)", (data,))
+        )
+        longest = max(longest, path.with_name("antiphon.db-wal").stat().st_size)
+        while database._writer._checkpoints._running and not database._writer._checkpoints._caught_up:
+            await asyncio.sleep(0.001)
+    assert longest < 3 * WAL_LIMIT_BYTES
+    rows = await database.read(lambda connection: connection.execute("SELECT data FROM log_batches ORDER BY id").fetchall())
+    assert [row[0][:1] + row[0][-1:] for row in rows] == [bytes([number] * 2) for number in range(60)]
 
 
 async def test_close_writes_what_is_queued(path: Path) -> None:

@@ -211,7 +211,8 @@ class Owner(Enum):
     SESSION = "session"
     """Visible when the workspace is, and the author is the caller or the visibility is `workspace`."""
     IN_SESSION = "in_session"
-    """Visible when the row of `session_id` is (a row without session: when `author_id` is the caller)."""
+    """Visible when the row of `session_id` is (a row without session: when `author_id` is the caller and
+    the workspace is visible)."""
 
 
 R = TypeVar("R", bound=Row)

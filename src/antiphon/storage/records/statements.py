@@ -66,7 +66,7 @@ def permission_sql(table: Table[Any]) -> str:
 
 
 @cache
-def find_sql(  # noqa: PLR0917 - the arguments are the key of the cache
+def find_sql(
     table: Table[Any], bounded: bool, shape: Shape, order: str, descending: bool, after: bool | None, limited: bool
 ) -> str:
     """`after` None: from the start; else whether the last row's order value (`after_value`, `after_id`) is not null."""

@@ -7,12 +7,10 @@ schema.py directly (tests/integration/test_schema_fixtures.py: equal to what the
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 
 from antiphon.core.errors import Unsupported
+from antiphon.storage.sqlite.migrations.upgrade import upgrade
 from antiphon.storage.sqlite.schema import HEAD, statements
-
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def prepare_schema(connection: sqlite3.Connection) -> None:
@@ -26,9 +24,6 @@ def prepare_schema(connection: sqlite3.Connection) -> None:
             "install that version, or restore a backup of this one."
         )
     if stored is not None:
-        # Alembic takes 0.2 s and 15 MB to import: only a start after an upgrade needs it.
-        from antiphon.storage.sqlite.migrations.upgrade import upgrade
-
         upgrade(connection, stored)
         return
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 
 from antiphon.access.identity import Role
@@ -24,73 +23,28 @@ from antiphon.storage.records.rows import (
     USERS,
     WORKSPACES,
     DocumentRow,
-    MessageRow,
-    Row,
-    RunRow,
-    SessionRow,
     Table,
     UserRow,
     WorkspaceRow,
+)
+from antiphon.testing.conformance.record_rows import (
+    changed,
+    counted,
+    document,
+    found,
+    got,
+    ids,
+    message,
+    put,
+    removed,
+    run,
+    session,
 )
 from antiphon.testing.conformance.scopes import EVERYTHING, scope_of
 
 
 class PlannedFailure(Exception):
     """Raised inside a work by these tests."""
-
-
-def document(number: int, **fields: Any) -> DocumentRow:
-    defaults: dict[str, Any] = {
-        "id": f"doc_{number:03}", "workspace_id": "ws_a", "name": f"file {number}", "created_at": float(number), "updated_at": 0.0,
-    }  # fmt: skip
-    return DocumentRow(**{**defaults, **fields})
-
-
-def session(row_id: str, author: str, **fields: Any) -> SessionRow:
-    row = SessionRow(id=row_id, author_id=author, workspace_id="ws_a", created_at=1.0, updated_at=1.0)
-    return msgspec.structs.replace(row, **fields)
-
-
-def message(row_id: str, session_id: str, ordinal: int, **fields: Any) -> MessageRow:
-    row = MessageRow(id=row_id, session_id=session_id, ordinal=ordinal, workspace_id="ws_a", role="user", created_at=1.0)
-    return msgspec.structs.replace(row, **fields)
-
-
-def run(row_id: str, author: str, session_id: str | None, **fields: Any) -> RunRow:
-    row = RunRow(id=row_id, author_id=author, session_id=session_id, workspace_id="ws_a", model="extractive", created_at=1.0)
-    return msgspec.structs.replace(row, **fields)
-
-
-async def put(store: Store, *rows: tuple[Table[Any], Row]) -> None:
-    def insert(transaction: Transaction) -> None:
-        for table, row in rows:
-            transaction.insert(table, row)
-
-    await store.write(insert)
-
-
-async def got(store: Store, table: Table[Any], scope: Scope, row_id: str) -> Any:
-    return await store.read(lambda transaction: transaction.get(table, scope, row_id))
-
-
-async def counted(store: Store, table: Table[Any], scope: Scope, where: Where | None = None) -> int:
-    return await store.read(lambda transaction: transaction.count(table, scope, where))
-
-
-async def changed(store: Store, table: Table[Any], scope: Scope, row_id: str, **changes: Any) -> bool:
-    return await store.write(lambda transaction: transaction.update(table, scope, row_id, **changes))
-
-
-async def removed(store: Store, table: Table[Any], scope: Scope, where: Where) -> int:
-    return await store.write(lambda transaction: transaction.delete(table, scope, where))
-
-
-async def found(store: Store, table: Table[Any], scope: Scope, where: Where | None = None, **how: Any) -> list[Any]:
-    return await store.read(lambda transaction: transaction.find(table, scope, where, **how))
-
-
-async def ids(store: Store, table: Table[Any], scope: Scope, where: Where | None = None, **how: Any) -> list[str]:
-    return [row.id for row in await found(store, table, scope, where, **how)]
 
 
 class RecordTransactionSuite:
