@@ -7,13 +7,13 @@ ordinary events marked `from_snapshot`. Tests: tests/unit/client/test_answer.py,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import Any, Final, Self
 
 from antiphon.client.connection import Connection
 from antiphon.client.events import typed_event
-from antiphon.core.errors import NotFound
+from antiphon.core.errors import NotFound, Unsupported
 from antiphon.protocol.events import Event
 from antiphon.protocol.reducer import Frame
 from antiphon.protocol.topics import session_topic
@@ -21,12 +21,17 @@ from antiphon.protocol.topics import session_topic
 _STATUS: Final = {"complete": "completed", "stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}
 
 
+FetchText = Callable[[str, str], Awaitable[str]]
+"""(reference, message id) -> the text of a message that was too long for a snapshot."""
+
+
 class AnswerStream:
     """`async for event in stream`. The ids are known after the first event; leaving the loop early stops nothing: the run
     goes on at the server (`stop` ends it). Close with `aclose`, or use `async with`."""
 
-    def __init__(self, connection: Connection, question: dict[str, Any]) -> None:
+    def __init__(self, connection: Connection, question: dict[str, Any], *, fetch_text: FetchText | None = None) -> None:
         self._connection = connection
+        self._fetch_text = fetch_text
         self._question = question
         self._frames = self._read()
         self._given: set[str] = set()
@@ -81,11 +86,21 @@ class AnswerStream:
                 frame = await reader.next_frame()
                 if frame is None:
                     return
+                if frame.get("type") == "snapshot":
+                    await self._fill(frame)
                 for ours in self._ours(frame):
                     yield ours
         finally:
             if reader is not None:
                 reader.close()
+
+    async def _fill(self, snapshot: Frame) -> None:
+        """A finished text beyond the frame limit comes by reference; our answer is fetched."""
+        for message in snapshot.get("messages", []):
+            if message["id"] == self.message_id and message.get("content_ref"):
+                if self._fetch_text is None:
+                    raise Unsupported(f"The answer {self.message_id!r} is too long for a snapshot; read it over REST.")
+                message["content"] = await self._fetch_text(str(message["content_ref"]), str(message["id"]))
 
     def _ours(self, frame: Frame) -> Iterator[Frame]:
         kind = frame.get("type")

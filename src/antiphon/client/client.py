@@ -12,8 +12,10 @@ import aiohttp
 
 from antiphon.client.answer import AnswerStream
 from antiphon.client.connection import Connection, ConnectionState, StateCallback
+from antiphon.client.rest import RestClient
 from antiphon.client.socket import Dialer, aiohttp_dialer
 from antiphon.client.subscription import Subscription
+from antiphon.core.errors import NotFound
 from antiphon.core.runtime import Runtime, system_runtime
 
 
@@ -99,7 +101,14 @@ class AntiphonClient:
             "content": content, "session_id": session_id, "workspace_id": workspace_id, "model": model, "scope": scope,
             "on_busy": on_busy,
         }  # fmt: skip
-        return AnswerStream(self.connection, question)
+        return AnswerStream(self.connection, question, fetch_text=self._fetch_text)
+
+    async def _fetch_text(self, reference: str, message_id: str) -> str:
+        async with RestClient(self._url, key=self._key) as rest:
+            async for message in rest.items(reference, cursor_name="before"):
+                if message["id"] == message_id:
+                    return str(message["content"])
+        raise NotFound(f"The answer {message_id!r} is gone from its session; somebody may have deleted it.")
 
     async def stop(self, *, run_id: str | None = None, session_id: str | None = None) -> dict[str, Any]:
         """Stops a run, or whatever runs in a session. Stopping a finished run is fine and says so in the result."""

@@ -63,11 +63,13 @@ class RestClient:
         except aiohttp.ClientError as error:
             raise ShuttingDown(f"The server at {self._url} cannot be reached: {error}. Is it running?") from None
 
-    async def items(self, path: str, *, key: str = "items", query: Json | None = None) -> AsyncIterator[Json]:
-        """Every item of a list, page after page."""
+    async def items(
+        self, path: str, *, key: str = "items", query: Json | None = None, cursor_name: str = "cursor"
+    ) -> AsyncIterator[Json]:
+        """Every item of a list, page after page. Messages are paged by `before`."""
         cursor: str | None = None
         while True:
-            page = await self.request("GET", path, query={**(query or {}), "limit": PAGE_ITEMS, "cursor": cursor})
+            page = await self.request("GET", path, query={**(query or {}), "limit": PAGE_ITEMS, cursor_name: cursor})
             for item in page.get(key, []):
                 yield item
             cursor = page.get("next_cursor")

@@ -29,7 +29,8 @@ class Fault:
     """What goes wrong on one connection.
 
     `frames`: cut after so many outgoing frames; `commands`: cut at the n-th command (1-based), done (`do_last`) or not.
-    `code` None: lost without a close frame. `drop`, `duplicate`: indices of outgoing frames after `welcome`.
+    `code` None: lost without a close frame. `drop`, `duplicate`: indices of outgoing frames, `welcome` is 0. Only
+    events with a seq are dropped: a connection that loses an ack is lost as a whole.
     `new_epoch`: after this connection the log has another epoch and nothing to replay.
     """
 
@@ -69,7 +70,7 @@ class _Peer:
         if self._fault.frames is not None and index >= self._fault.frames:
             self.close(self._fault.code)
             return
-        copies = 0 if index in self._fault.drop else 2 if index in self._fault.duplicate else 1
+        copies = 0 if index in self._fault.drop and "seq" in frame else 2 if index in self._fault.duplicate else 1
         for _ in range(copies):
             self.out.put_nowait(encode_json(frame).decode())
 

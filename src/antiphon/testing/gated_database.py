@@ -82,7 +82,16 @@ class GatedDatabase(Database):
             raise ShuttingDown("The store is closing; nothing can be written any more.")
         self._writes[urgency].append(gated)
 
+    def abandon(self) -> None:
+        for queue in (*self._writes, self._written, self._reads, self._have_read):
+            queue.clear()
+        super().abandon()
+
     # --- the gate -------------------------------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     @property
     def waiting(self) -> int:

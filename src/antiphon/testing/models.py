@@ -1,10 +1,12 @@
-"""`ScriptedChat` and `ScriptedModels`: public fakes of a chat model and of the registry. Both pass the conformance suite.
+"""`ScriptedChat`, `DirectedChat` and `ScriptedModels`: public fakes of a chat model and of the registry. The scripted ones
+pass the conformance suite.
 
 Tests: tests/unit/testing/test_models.py, tests/conformance/test_chat_model.py.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -96,3 +98,53 @@ class ScriptedModels:
 
     async def close(self) -> None:
         self.closed = True
+
+
+class DirectedCall:
+    """One call of a `DirectedChat`. `over`: it has left, for whatever reason."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self._steps: asyncio.Queue[Step | None] = asyncio.Queue()
+
+    def emit(self, text: str) -> None:
+        self._steps.put_nowait(text)
+
+    def end(self) -> None:
+        self._steps.put_nowait(None)
+
+    def fail(self, error: AntiphonError) -> None:
+        self._steps.put_nowait(error)
+
+    async def next(self) -> Step | None:
+        return await self._steps.get()
+
+
+class DirectedChat:
+    """Says what its test tells each of its `calls` to say, when it tells it."""
+
+    def __init__(self) -> None:
+        self.calls: list[DirectedCall] = []
+
+    @property
+    def open_calls(self) -> list[DirectedCall]:
+        return [call for call in self.calls if not call.over]
+
+    @property
+    def steerable(self) -> bool:
+        return True
+
+    async def stream(self, request: ChatRequest, on_delta: OnDelta) -> ChatResult:
+        call = DirectedCall()
+        self.calls.append(call)
+        emitted = 0
+        try:
+            while (step := await call.next()) is not None:
+                if isinstance(step, AntiphonError):
+                    raise step
+                if isinstance(step, str):
+                    emitted += 1
+                    on_delta(TextDelta(step))
+        finally:
+            call.over = True
+        return ChatResult(finish_reason="stop", prompt_tokens=len(request.messages), completion_tokens=emitted)

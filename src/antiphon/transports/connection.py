@@ -6,6 +6,8 @@ Tests: tests/unit/transports/test_connection.py.
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from antiphon.access.identity import Identity
@@ -23,7 +25,8 @@ _log = structlog.get_logger(__name__)
 
 
 class Connection:
-    """`identity` None: not yet authenticated. `active_s`: monotonic time of the last thing the client sent."""
+    """`identity` None: not yet authenticated. Monotonic times: `active_s` of the last thing the client sent, `used_s` of the
+    last that was no heartbeat."""
 
     def __init__(self, connection_id: str, *, kind: str, sink: FrameSink, runtime: Runtime, ticks: TickQueue) -> None:
         self.id = connection_id
@@ -31,7 +34,7 @@ class Connection:
         self.sink = sink
         self.identity: Identity | None = None
         self.subscriptions: dict[str, Subscription] = {}
-        self.opened_s = self.active_s = runtime.clock.monotonic()
+        self.opened_s = self.active_s = self.used_s = runtime.clock.monotonic()
         self.ping_sent_s: float | None = None
         self.paused_since_s: float | None = None
         self.closing = False
@@ -41,6 +44,7 @@ class Connection:
         self._pending: list[bytes] = []
         self._dirty = False
         self._catching_up = False
+        self._room = asyncio.Event()
         sink.on_resume(self._on_resume)
 
     # --- Outlet ---------------------------------------------------------------------------------------------------------------
@@ -77,8 +81,16 @@ class Connection:
 
     # --- slow readers -----------------------------------------------------------------------------------------------------------
 
+    async def room(self, pending_bytes: int) -> None:
+        """Returns once no more than `pending_bytes` wait for the peer, or the connection ends: who does not read the answers
+        to its commands gets no further ones."""
+        while self.sink.pending_bytes > pending_bytes and not self.closing:
+            self._room.clear()
+            await self._room.wait()
+
     def _on_resume(self) -> None:
         self.paused_since_s = None
+        self._room.set()
         if not self._catching_up and not self.closing:
             self._catching_up = True
             self._runtime.scheduler.spawn(self.catch_up(), name=f"catch up {self.id}")
@@ -120,5 +132,6 @@ class Connection:
     def release(self) -> None:
         """Ends all subscriptions; the connection itself is gone or about to be."""
         self.closing = True
+        self._room.set()
         for topic in list(self.subscriptions):
             self.end_subscription(topic)

@@ -150,7 +150,7 @@ class Hub:
             connection.paused_since_s = None
         if connection.kind == "realtime" and connection.identity is not None:
             await self._beat(connection, now)
-        if limits.idle_s and now - connection.active_s > limits.idle_s and not self._busy(connection):
+        if limits.idle_s and now - connection.used_s > limits.idle_s and not self._busy(connection):
             await connection.close(CloseCode.NORMAL, "Closed after a long time without activity.")
 
     async def _beat(self, connection: Connection, now: float) -> None:

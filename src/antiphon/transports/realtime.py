@@ -105,6 +105,8 @@ class _RealtimeSession:
 
     async def _frame(self, text: str) -> None:
         command_id, verb, fields = _split(text)
+        if verb != "pong":
+            self._connection.used_s = self._connection.active_s
         try:
             if verb == "pong":
                 _convert(verb, fields, Pong)

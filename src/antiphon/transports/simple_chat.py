@@ -77,6 +77,7 @@ class _SimpleSession:
             text = await receive_text(self._house, self._websocket, self._connection)
             if text is None:
                 return
+            self._connection.used_s = self._connection.active_s
             await self._receive(text)
 
     # --- client -> server -----------------------------------------------------------------------------------------------------

@@ -23,6 +23,11 @@ class FrameSink(Protocol):
         """The peer reads too slowly: write nothing, remember the position."""
         ...
 
+    @property
+    def pending_bytes(self) -> int:
+        """Written and not yet on its way; 0 for a peer that is gone."""
+        ...
+
     def of_entry(self, entry: Entry) -> bytes: ...
 
     def of_frame(self, frame: bytes) -> bytes: ...
@@ -46,6 +51,10 @@ class WireSink:
     def paused(self) -> bool:
         return self._channel.paused
 
+    @property
+    def pending_bytes(self) -> int:
+        return self._channel.pending_bytes
+
     def of_entry(self, entry: Entry) -> bytes:
         return entry.wire
 
@@ -64,8 +73,7 @@ class WireSink:
         self._closed = True
         if self._channel.paused:
             # uvicorn's send waits for the buffer to drain, which a reader that stopped never lets happen.
-            self._channel.write(close_frame(code, reason))
-            self._channel.abort()
+            self._channel.finish(close_frame(code, reason), code)
             return
         await close_quietly(self._websocket, code, reason)
 
@@ -87,6 +95,10 @@ class QueueSink:
     @property
     def paused(self) -> bool:
         return self._paused
+
+    @property
+    def pending_bytes(self) -> int:
+        return self._size_bytes
 
     def of_entry(self, entry: Entry) -> bytes:
         return entry.frame
@@ -122,16 +134,21 @@ class QueueSink:
                 try:
                     await self._websocket.send_text(piece.decode())
                 except (RuntimeError, OSError):
-                    return  # the peer is gone; the endpoint's receive loop sees it too
-                self._size_bytes -= len(piece)
-                if self._paused and self._size_bytes * 2 < self._limit_bytes:
-                    self._paused = False
-                    if self._resume is not None:
-                        self._resume()
+                    self._queue.clear()  # the peer is gone; the endpoint's receive loop sees it too
+                    self._taken(self._size_bytes)
+                    return
+                self._taken(len(piece))
             if self._closed:
                 return
             self._wake.clear()
             await self._wake.wait()
+
+    def _taken(self, size_bytes: int) -> None:
+        self._size_bytes -= size_bytes
+        if self._paused and self._size_bytes * 2 < self._limit_bytes:
+            self._paused = False
+            if self._resume is not None:
+                self._resume()
 
 
 def sink_for(websocket: WebSocket, runtime: Runtime, *, pending_bytes: int) -> FrameSink:

@@ -1,6 +1,6 @@
 """What both socket endpoints share: admission, the receive loop, and a command's way from frame to ack.
 
-Used by realtime.py (`/ws/v1`) and simple_chat.py (`/ws/chat`). Tests: tests/integration/test_socket_*.py.
+Used by realtime.py (`/ws/v1`) and simple_chat.py (`/ws/chat`). Tests: tests/integration/live/test_socket_*.py.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ async def _refuse(house: SocketHouse, connection: Connection, code: CloseCode, s
 
 async def receive_text(house: SocketHouse, websocket: WebSocket, connection: Connection) -> str | None:
     """The next text of the client; None when it left. Raises Refused for binary frames and floods."""
+    await connection.room(house.pending_bytes)
     try:
         message = await websocket.receive()
     except (WebSocketDisconnect, RuntimeError):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from antiphon.client.answer import AnswerStream
-from antiphon.core.errors import NotFound
+from antiphon.core.errors import NotFound, Unsupported
 
 
 def stream() -> AnswerStream:
@@ -52,6 +52,23 @@ def test_a_deleted_answer_is_told():
     kinds(answer, snapshot(content="abc"))
     with pytest.raises(NotFound):
         kinds(answer, {"type": "snapshot", "messages": []})
+
+
+async def test_a_text_by_reference_is_fetched():
+    async def fetch(reference: str, message_id: str) -> str:
+        assert (reference, message_id) == ("/ref", "a")
+        return "the whole long text"
+
+    answer = stream()
+    kinds(answer, snapshot(content="the whole"))
+    answer._fetch_text = fetch
+    frame = snapshot(content="", content_ref="/ref", state="complete")
+    await answer._fill(frame)
+    assert kinds(answer, frame) == ["answer_chunk", "complete"]
+    assert answer.text == "the whole long text"
+    answer._fetch_text = None
+    with pytest.raises(Unsupported):
+        await answer._fill(frame)
 
 
 def test_a_wrong_hash_is_seen():

@@ -112,6 +112,10 @@ class HotLog(abc.ABC):
     def resident_bytes(self) -> int:
         return sum(ring.size_bytes for ring in self._rings.values())
 
+    @property
+    def listener_count(self) -> int:
+        return sum(len(ring.listeners) for ring in self._rings.values())
+
     def evict_idle(self) -> int:
         """Lets go of rings nobody listens to: those silent for `idle_s`, and the oldest beyond the memory bound; then cuts
         the others. Called from time to time by the composition root; the number of rings that left or were cut."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -94,11 +94,8 @@ class SqliteEventLog(HotLog):
         unclean stop. `visit` runs on a reader thread and must only collect."""
 
         def scan(connection: sqlite3.Connection) -> None:
-            for (data,) in connection.execute("SELECT data FROM log_batches ORDER BY id"):
-                batch = _decoder.decode(data)
-                for event in batch.events:
-                    for index, seq in event.places:
-                        visit(StoredEvent(batch.topics[index], seq, event.body))
+            for event in stored_events(connection):
+                visit(event)
 
         await self._database.read(scan)
 
@@ -251,6 +248,15 @@ class SqliteEventLog(HotLog):
 
 class _Tagged(msgspec.Struct):
     type: str
+
+
+def stored_events(connection: sqlite3.Connection) -> Iterator[StoredEvent]:
+    """Every event on disk, in order."""
+    for (data,) in connection.execute("SELECT data FROM log_batches ORDER BY id"):
+        batch = _decoder.decode(data)
+        for event in batch.events:
+            for index, seq in event.places:
+                yield StoredEvent(batch.topics[index], seq, event.body)
 
 
 def _begin_incarnation(connection: sqlite3.Connection, fresh: str) -> tuple[str, bool]:

@@ -1,0 +1,494 @@
+"""The live core against everything a network, a disk and a process can do to it, in any order (docs/protocol.md section 8).
+
+A schedule is a sequence of the rules below; hypothesis makes hundreds. The seed is printed: ANTIPHON_SEED=n repeats a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from antiphon.core.errors import ModelError
+from antiphon.protocol.reducer import TopicState
+from antiphon.runs.marks import MarkScanner
+from antiphon.storage.event_log.hot_log import HotLog
+from antiphon.storage.event_log.ring import TopicRing
+from antiphon.storage.event_log.sqlite import SqliteEventLog
+from antiphon.storage.records.rows import COMMANDS, MESSAGES, OUTBOX, RUNS, TERMINAL_RUN_STATES
+from antiphon.testing.live_core import EVERYTHING, SESSION_IDS, LiveCore, copy_template, make_template
+from antiphon.testing.wire import WatchingClient
+from antiphon.transports.subscription import ReplayLimits, Subscription
+
+PROVE = bool(os.environ.get("ANTIPHON_PROVE"))
+SCHEDULES = 3000 if PROVE else 300
+RULES = 60 if PROVE else 40
+SEED = int(os.environ.get("ANTIPHON_SEED") or random.SystemRandom().randrange(2**32))
+SHM = Path("/dev/shm")
+PIECES = ["Ja", " [", "1]", "[2", ",3]", "【", "1】", "🙂", "休假", "。", " [9]", "x" * 300, "\n", "𝒳 "]
+TOPICS = [f"session:{session_id}" for session_id in SESSION_IDS]
+COMMAND_IDS = [f"q{n}" for n in range(6)]
+COMPARED = ("id", "role", "content", "state", "run_id", "parent_id", "sources", "citations", "error", "client_id", "stopped_by", "usage")
+
+clients = st.integers(0, 2)
+sessions = st.sampled_from(SESSION_IDS)
+pieces = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6)
+
+
+class Tally:
+    """What a run of the machine came to."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.template: Path | None = None
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {self.counts[name]}" for name in sorted(self.counts))
+
+
+TALLY = Tally()
+
+
+def comparable(state: TopicState) -> dict[str, Any]:
+    """I8: what two ways to the same position must agree on."""
+    runs_only = state.topic.startswith("run:")
+    return {
+        "position": state.position,
+        "messages": [
+            {name: message.get(name) for name in COMPARED} for message in state.messages.values()
+            if message["role"] == "assistant" or not runs_only
+        ],
+        "active": state.active_runs,
+        "nodes": {name: (node["state"], node["label"]) for name, node in state.nodes.items()} if runs_only else {},
+    }  # fmt: skip
+
+
+class LiveCoreMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(self._loop_error)
+        self.folder = Path(tempfile.mkdtemp(prefix="antiphon-live-", dir=SHM if SHM.is_dir() else None))
+        self.errors: list[str] = []
+        self.broken = False
+        structlog.configure(processors=[self._logged])
+        self.numbers = iter(range(10**9))
+        self.asked_in: dict[str, str] = {}
+        self.clients = [WatchingClient(name) for name in "abc"]
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(work)
+
+    def _logged(self, _logger: Any, method: str, event: dict[str, Any]) -> Any:
+        if event["event"] in {"command_failed", "run_failed", "node_failed"} and not isinstance(event.get("exc_info"), ModelError):
+            self.errors.append(repr(event))
+        raise structlog.DropEvent
+
+    def _loop_error(self, _loop: Any, context: dict[str, Any]) -> None:
+        if not self.core.ledger.crashing:
+            self.errors.append(repr(context))
+
+    # --- the world ----------------------------------------------------------------------------------------------------
+
+    @initialize(
+        max_runs=st.sampled_from([0, 0, 1]),
+        ring_entries=st.sampled_from([8192, 8192, 20]),
+        limits=st.sampled_from([(300, 2**18), (4, 2**18), (300, 700)]),
+        number=st.integers(0, 2**16),
+    )
+    def begin(self, max_runs: int, ring_entries: int, limits: tuple[int, int], number: int) -> None:
+        TALLY.counts["schedules"] += 1
+        copy_template(TALLY.template, self.folder)
+        self.core = LiveCore(
+            self.folder, seed=number, max_runs=max_runs, ring_entries=ring_entries, replay_s=120.0,
+            replay_limits=ReplayLimits(frames=limits[0], bytes=limits[1]),
+        )  # fmt: skip
+        self.do(self.core.start())
+        for client in self.clients[:2]:
+            self._connect(client)
+
+    def _settle(self) -> None:
+        self.do(self.core.settle())
+
+    def _connect(self, client: WatchingClient) -> None:
+        """And follows again what it followed, or the first session."""
+
+        async def connect() -> None:
+            client.attach(self.core.connect())
+            await self.core.settle()
+
+        self.do(connect())
+        for topic in list(client.states) or TOPICS[:1]:
+            client.subscribe(topic, number=next(self.numbers))
+        self._settle()
+
+    def _count(self, name: str) -> None:
+        TALLY.counts["rules"] += 1
+        TALLY.counts[name] += 1
+
+    # --- clients --------------------------------------------------------------------------------------------------------
+
+    @rule(number=clients)
+    def connect(self, number: int) -> None:
+        client = self.clients[number]
+        if not client.connected:
+            self._count("connects")
+            self._connect(client)
+
+    @rule(number=clients)
+    def drop(self, number: int) -> None:
+        self._count("drops")
+        self.clients[number].lose()
+        self._settle()
+
+    @rule(number=clients, forget=st.booleans())
+    def resume(self, number: int, forget: bool) -> None:
+        """Drops and comes back at once: from where it was, or as a new device."""
+        self._count("resumes")
+        client = self.clients[number]
+        client.lose()
+        if forget:
+            client.states.clear()
+        self._connect(client)
+
+    @rule(number=clients, topic=st.sampled_from(TOPICS), follow_run=st.booleans())
+    def follow(self, number: int, topic: str, follow_run: bool) -> None:
+        """Subscribes to a topic, on the connection it has, also when it does so already."""
+        self._count("follows")
+        client = self.clients[number]
+        runs = sorted({result["run_id"] for result in self.core.ledger.acked.values()})
+        if client.connected:
+            client.subscribe(f"run:{runs[-1]}" if follow_run and runs else topic, number=next(self.numbers))
+            self._settle()
+
+    @rule(number=clients, count=st.integers(1, 30))
+    def read(self, number: int, count: int) -> None:
+        self._count("reads")
+        self.clients[number].read(count)
+
+    @rule(number=clients)
+    def read_all(self, number: int) -> None:
+        self._count("reads")
+        self.clients[number].read()
+
+    @rule(number=clients, full_bytes=st.sampled_from([0, 0, 2**22]))
+    def stop_reading(self, number: int, full_bytes: int) -> None:
+        self._count("pauses")
+        if self.clients[number].connected:
+            self.clients[number].wire.pause(full_bytes=full_bytes)
+
+    @rule(number=clients)
+    def read_again(self, number: int) -> None:
+        self._count("unpauses")
+        if self.clients[number].connected:
+
+            async def resume() -> None:
+                self.clients[number].wire.resume()
+                await self.core.settle()
+
+            self.do(resume())
+
+    # --- questions and answers --------------------------------------------------------------------------------------------
+
+    @rule(number=clients, session_id=sessions, which=st.integers(0, 5), again=st.booleans())
+    def send(self, number: int, session_id: str, which: int, again: bool) -> None:
+        self._count("sends")
+        client = self.clients[number]
+        if not client.connected:
+            return
+        ledger = self.core.ledger
+        command_id = f"q{which}" if again else f"n{next(self.numbers)}"
+        session_id = self.asked_in.setdefault(command_id, session_id)
+        ledger.asked[command_id] = f"What about {command_id}? 假期"
+        client.acks.pop(command_id, None)
+        client.send({"type": "chat_message", "id": command_id, "session_id": session_id, "content": ledger.asked[command_id]})
+        self._settle()
+
+    @rule(number=clients, session_id=sessions, by_run=st.booleans())
+    def stop(self, number: int, session_id: str, by_run: bool) -> None:
+        self._count("stops")
+        client, command_id = self.clients[number], f"s{next(self.numbers)}"
+        known = [ack["error"]["data"]["run_id"] for c in self.clients for ack in c.acks.values() if _is_busy(ack)]
+        known += [result["run_id"] for result in self.core.ledger.acked.values()]
+        if client.connected:
+            self.core.ledger.stops.add(command_id)
+            target = {"run_id": known[-1]} if by_run and known else {"session_id": session_id}
+            client.send({"type": "stop", "id": command_id, **target})
+            self._settle()
+
+    @rule(call=st.integers(0, 3), texts=pieces, gap_ms=st.sampled_from([0, 0, 3, 30]))
+    def model_says(self, call: int, texts: list[str], gap_ms: int) -> None:
+        calls = self.core.model.open_calls
+        if not calls:
+            return
+        self._count("says")
+        for text in texts:
+
+            async def emit(text: str = text) -> None:
+                calls[call % len(calls)].emit(text)
+                if gap_ms:
+                    await self.core.advance(gap_ms / 1000)
+
+            self.do(emit())
+        self._settle()
+
+    @rule(call=st.integers(0, 3), fails=st.sampled_from([False, False, True]), texts=pieces)
+    def model_ends(self, call: int, fails: bool, texts: list[str]) -> None:
+        calls = self.core.model.open_calls
+        if not calls:
+            return
+        self._count("ends")
+
+        async def end() -> None:
+            chosen = calls[call % len(calls)]
+            for text in texts:
+                chosen.emit(text)
+            if fails:
+                chosen.fail(ModelError("The model server closed the connection."))
+            else:
+                chosen.end()
+            await self.core.settle()
+
+        self.do(end())
+
+    # --- time, disk, memory -------------------------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([0.001, 0.01, 0.05, 0.3, 1.1, 5.0]))
+    def time_passes(self, seconds: float) -> None:
+        self._count("waits")
+        self.do(self.core.advance(seconds))
+
+    @rule()
+    def a_long_time_passes(self) -> None:
+        """Long enough for batches to be pruned and silent topics to leave memory."""
+        self._count("long waits")
+
+        async def pass_time() -> None:
+            for _ in range(3):
+                await self.core.advance(1.0)
+                self.core.clock.pass_time(60.0)
+            self.core.running.log.evict_idle()
+            await self.core.settle()
+
+        self.do(pass_time())
+
+    @rule(topic=st.sampled_from(TOPICS), kept=st.integers(0, 5))
+    def trim(self, topic: str, kept: int) -> None:
+        self._count("trims")
+        log = self.core.running.log
+        log.trim(topic, up_to_seq=log.head_now(topic).seq - kept)
+
+    @rule(full=st.booleans())
+    def disk(self, full: bool) -> None:
+        self._count("disk full" if full else "disk free")
+        self.core.running.database.disk_full = full
+
+    @rule()
+    def hold_the_database(self) -> None:
+        self._count("holds")
+        self.core.auto = False
+
+    @precondition(lambda self: hasattr(self, "core") and not self.core.auto)
+    @rule(choices=st.lists(st.integers(0, 5), min_size=1, max_size=12))
+    def database_steps(self, choices: list[int]) -> None:
+        self._count("steps")
+        for choice in choices:
+            self.do(self.core.step(choice))
+
+    @precondition(lambda self: hasattr(self, "core") and not self.core.auto)
+    @rule()
+    def let_the_database_go(self) -> None:
+        self._count("let go")
+        self.core.auto = True
+        self._settle()
+
+    # --- ends -----------------------------------------------------------------------------------------------------------------
+
+    @rule(unread=st.integers(0, 20), in_recovery=st.none() | st.integers(0, 12))
+    def crash(self, unread: int, in_recovery: int | None) -> None:
+        self._count("crashes")
+        self.do(self.core.crash())
+        self._start_again(unread, in_recovery)
+
+    @rule(unread=st.integers(0, 20), in_closing=st.none() | st.none() | st.integers(0, 12))
+    def restart(self, unread: int, in_closing: int | None) -> None:
+        self._count("restarts")
+        if not self.do(self.core.close(steps=in_closing)):
+            self._count("crashes while closing")
+        self._start_again(unread, None)
+
+    def _start_again(self, unread: int, in_recovery: int | None) -> None:
+        for client in self.clients:
+            client.read(unread)  # what had left the server
+            client.lose()
+        if in_recovery is not None and not self.do(self.core.start(steps=in_recovery)):
+            self._count("crashes while starting")
+            in_recovery = None
+        if self.core.process is None:
+            self.do(self.core.start())
+        self._check_records(everything_ended=True)
+        for client in self.clients[:2]:
+            self._connect(client)
+
+    # --- what always holds ------------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def nothing_is_wrong(self) -> None:
+        faults = [*(fault for client in self.clients for fault in client.faults), *self.errors]
+        if hasattr(self, "core"):
+            faults += self.core.ledger.faults
+        self.broken = bool(faults)
+        assert not faults, faults[:5]
+
+    def _check_records(self, *, everything_ended: bool) -> None:
+        """Every acknowledged question is there, once, with its run (P1, P4)."""
+        process, ledger = self.core.running, self.core.ledger
+        read = process.store.read_inline
+        messages = read(lambda tx: tx.find(MESSAGES, EVERYTHING, order="ordinal"))
+        runs = {run.id: run for run in read(lambda tx: tx.find(RUNS, EVERYTHING))}
+        asked = Counter(message.client_id for message in messages if message.role == "user")
+        assert all(count == 1 for count in asked.values()), asked
+        for command_id, result in ledger.acked.items():
+            run = runs[result["run_id"]]
+            question = next(message for message in messages if message.id == result["user_message_id"])
+            assert (question.client_id, question.content) == (command_id, ledger.asked[command_id])
+            assert run.message_id == result["message_id"]
+        assert len(runs) == len(asked) == len(read(lambda tx: tx.find(COMMANDS, EVERYTHING)))
+        if everything_ended:
+            assert all(run.state in TERMINAL_RUN_STATES for run in runs.values()), runs
+            states = {message.state for message in messages if message.run_id in runs}
+            assert "streaming" not in states, messages
+
+    def _read_all(self) -> None:
+        for client in self.clients:
+            client.read()
+
+    @rule()
+    def compare(self) -> None:
+        """I8 in the middle of things: who has read everything knows what a new snapshot says."""
+        self._count("compares")
+        self._compare(self.clients)
+
+    def _compare(self, watched: list[WatchingClient]) -> None:
+        auto, self.core.auto = self.core.auto, True
+        self._settle()
+        fresh = WatchingClient("fresh")
+        topics = sorted({topic for client in watched for topic in client.states})
+        fresh.states = {topic: TopicState(topic) for topic in topics}
+        self._connect(fresh)
+        fresh.read()
+        for client in watched:
+            if client.connected and not client.wire.paused:
+                client.read()
+                for topic, state in client.states.items():
+                    assert comparable(state) == comparable(fresh.states[topic]), f"client {client.name}, {topic}"
+        assert not fresh.faults, fresh.faults
+        fresh.lose()
+        self._settle()
+        self.core.auto = auto
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "core") and self.core.process is not None and not self.broken:
+                self._end()
+        finally:
+            if hasattr(self, "core") and self.core.process is not None:
+                self.do(self.core.crash())
+            self.loop.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            structlog.reset_defaults()
+
+    def _end(self) -> None:
+        """All answers end, all clients come back and read, and everybody agrees with what is stored (I1, I3, I7, I8)."""
+        core = self.core
+        core.running.database.disk_full = False
+        core.auto = True
+        self._settle()
+        self.do(core.advance(3.0))
+        while core.model.open_calls:
+            for call in core.model.open_calls:
+                call.end()
+            self._settle()
+            self.do(core.advance(0.2))
+        self.do(core.advance(3.0))
+        for client in self.clients:
+            if client.connected:
+                self.read_again(self.clients.index(client))
+                client.read()
+            else:
+                self._connect(client)
+                client.read()
+        self._compare(self.clients)
+        self.nothing_is_wrong()
+        self._check_records(everything_ended=True)
+        self._check_texts()
+        self.do(core.close())
+        self.nothing_is_wrong()
+        for mode, count in core.resumes.items():
+            TALLY.counts[mode] += count
+        for kind, count in core.ledger.counts.items():
+            TALLY.counts["events"] += count
+            if kind == "complete":
+                TALLY.counts["completes"] += count
+
+    def _check_texts(self) -> None:
+        """I1 and the last of I3: the stored text is everybody's, and `complete` is stored once a topic."""
+        read = self.core.running.store.read_inline
+        rows = read(lambda tx: tx.find(RUNS, EVERYTHING))
+        assert read(lambda tx: tx.find(OUTBOX, EVERYTHING)) == []
+        for run in rows:
+            message = read(lambda tx, m=run.message_id: tx.get(MESSAGES, EVERYTHING, m))
+            digest = hashlib.sha256(message.content.encode()).hexdigest()
+            for client in self.clients:
+                assert client.hashes.get(run.id, digest) == digest, run
+                for state in client.states.values():
+                    if message.id in state.messages:
+                        assert state.text(message.id) == message.content
+            for topic in (f"session:{run.session_id}", f"run:{run.id}"):
+                assert self.core.ledger.stored_completes[topic, run.id] == 1, (topic, run)
+
+
+def _is_busy(ack: dict[str, Any]) -> bool:
+    return not ack["ok"] and ack["error"]["code"] == "run_active"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    path = tmp_path_factory.mktemp("template") / "antiphon.db"
+    asyncio.run(make_template(path))
+    TALLY.template = path
+    yield
+    TALLY.template = None
+
+
+def profile(examples: int, rules: int, *phases: Phase) -> settings:
+    return settings(
+        max_examples=examples, stateful_step_count=rules, deadline=None, database=None, print_blob=False, phases=phases,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_any_schedule_keeps_the_invariants() -> None:
+    print(f"seed {SEED}: ANTIPHON_SEED={SEED} repeats it")
+    TALLY.counts.clear()
+    began_s = time.monotonic()
+    run_state_machine_as_test(seed(SEED)(LiveCoreMachine), settings=profile(SCHEDULES, RULES, Phase.generate, Phase.shrink))
+    print(f"{time.monotonic() - began_s:.0f} s: {TALLY}")
+    assert TALLY.counts["schedules"] >= SCHEDULES
+    for needed in ("crashes", "restarts", "replay", "snapshot", "live", "stops", "completes"):
+        assert TALLY.counts[needed] > SCHEDULES / 10, f"too few {needed} to prove anything: {TALLY}"
