@@ -27,7 +27,7 @@ SYSTEM_SCOPE: dict[str, str] = {
 READS = {"get", "find", "count", "update", "delete"}
 TABLE_NAMES = {table.name.upper() for table in TABLES}
 SCOPE_WORDS = ("scope", "reach", "everything")
-SQL_ROOMS = {"storage"}
+SQL_ROOMS = {"storage", "testing"}
 SQL_PLACES = {"antiphon.cli.doctor": "asks SQLite for its version and FTS5"}
 
 
