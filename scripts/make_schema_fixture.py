@@ -66,6 +66,13 @@ def records(sha256: str) -> list[tuple[rows.Table[Any], rows.Row]]:
         (rows.PAGES, rows.PageRow(
             id="doc_handbook:1:1", document_id="doc_handbook", workspace_id=space, version=1, number=1, text=ORIGINAL.decode(),
             width_pt=595.0, height_pt=842.0)),
+        (rows.LAYOUTS, rows.LayoutRow(
+            id="doc_handbook:1:1", document_id="doc_handbook", workspace_id=space, version=1, number=1,
+            headings=[{"title": "Handbook", "level": 1, "start": 2}], furniture=[[0, 1]], anchors=[["line:1", 0, 10]],
+            words=[[2, 10, 72.0, 40.5, 120.0, 52.0]])),
+        (rows.REPLACEMENTS, rows.ReplacementRow(
+            id="doc_handbook", workspace_id=space, version=2, sha256=sha256, name="handbook.md", bytes=len(ORIGINAL), added_by=user,
+            created_at=then)),
         (rows.OUTBOX, rows.OutboxRow(id="evt_1", topics=["session:ses_1", "run:run_1"], body='{"type":"complete"}', created_at=then)),
         (rows.FLOWS, rows.FlowRow(
             id="flow_1", workspace_id=space, slug="summary", name="Summary", definition={"nodes": [{"id": "q"}], "edges": []},

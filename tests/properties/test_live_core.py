@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from antiphon.core.errors import ModelError
 from antiphon.protocol.reducer import TopicState
-from antiphon.runs.marks import MarkScanner
-from antiphon.storage.event_log.hot_log import HotLog
-from antiphon.storage.event_log.ring import TopicRing
-from antiphon.storage.event_log.sqlite import SqliteEventLog
 from antiphon.storage.records.rows import COMMANDS, MESSAGES, OUTBOX, RUNS, TERMINAL_RUN_STATES
 from antiphon.testing.live_core import EVERYTHING, SESSION_IDS, LiveCore, copy_template, make_template
 from antiphon.testing.wire import WatchingClient
-from antiphon.transports.subscription import ReplayLimits, Subscription
+from antiphon.transports.subscription import ReplayLimits
 
 PROVE = bool(os.environ.get("ANTIPHON_PROVE"))
 SCHEDULES = 3000 if PROVE else 300

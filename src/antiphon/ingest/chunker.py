@@ -14,7 +14,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from antiphon.ingest.document import ChunkDraft, Furniture, Heading, ParsedDocument
+from antiphon.ingest.anchors import PageAnchors
+from antiphon.ingest.document import AnchorMark, ChunkDraft, Furniture, Heading, ParsedDocument
 from antiphon.storage.lexical.sentences import sentences
 from antiphon.storage.lexical.tokens import index_tokens
 
@@ -49,9 +50,13 @@ def chunks_of(document: ParsedDocument, rules: ChunkRules, *, title: str) -> Ite
     furniture: dict[int, list[Furniture]] = {}
     for item in document.furniture:
         furniture.setdefault(item.page, []).append(item)
+    marks: dict[int, list[AnchorMark]] = {}
+    for mark in document.anchors:
+        marks.setdefault(mark.page, []).append(mark)
     for page in document.pages:
         headings = sorted(by_page.get(page.number, ()), key=lambda heading: heading.start)
         positions = [heading.start for heading in headings]
+        anchors = PageAnchors(marks.get(page.number, ()), page.text)
         used = lines = counted = 0
         for start, end in _ranges(page.text, positions, furniture.get(page.number, []), rules):
             reached = bisect_right(positions, start)
@@ -63,8 +68,9 @@ def chunks_of(document: ParsedDocument, rules: ChunkRules, *, title: str) -> Ite
             titles = [heading.title for heading in path]
             text = page.text[start:end]
             yield ChunkDraft(
-                ordinal=ordinal, page=page.number, anchor=None if document.paged else f"line:{lines + 1}", start=start, end=end,
-                text=text, heading_path=titles, tokens=index_tokens(text, " \n ".join((title, *titles))),
+                ordinal=ordinal, page=page.number, start=start, end=end, text=text,
+                anchor=anchors.of(start, end) or (None if document.paged else f"line:{lines + 1}"), heading_path=titles,
+                tokens=index_tokens(text, " \n ".join((title, *titles))),
             )  # fmt: skip
             ordinal += 1
         for heading in headings[used:]:  # behind the last chunk's start: they hold for the next page

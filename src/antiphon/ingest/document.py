@@ -15,6 +15,8 @@ MOST_CHARACTERS: Final = 16_000_000
 
 MOST_HEADINGS: Final = 2_000
 LONGEST_HEADING_CHARACTERS: Final = 200
+LONGEST_ANCHOR_CHARACTERS: Final = 200
+MOST_ANCHORS: Final = 20_000
 
 _UNSTORABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufeff\ufffe\uffff]")
 
@@ -41,6 +43,17 @@ class Furniture(Struct, frozen=True, kw_only=True):
     end: int
 
 
+class AnchorMark(Struct, frozen=True, kw_only=True):
+    """From `start` on `page` to the next mark, text stands at `anchor` (the forms: anchors.py).
+
+    `lines_are_rows`: each further line is the next row, for `sheet:` and `rows:` anchors of one row."""
+
+    page: int
+    start: int
+    anchor: str
+    lines_are_rows: bool = False
+
+
 class ParsedPage(Struct, frozen=True, kw_only=True):
     """`width_pt`, `height_pt`: as displayed; None for a document without pages (one page, number 1)."""
 
@@ -59,10 +72,12 @@ class ParsedDocument(Struct, frozen=True, kw_only=True):
     pages: list[ParsedPage]
     outline: list[Heading] = []
     furniture: list[Furniture] = []
+    anchors: list[AnchorMark] = []
 
 
 class ChunkDraft(Struct, frozen=True, kw_only=True):
-    """A chunk before it has an id: `text == page_text[start:end]`. `anchor`: `line:12` in documents without pages."""
+    """A chunk before it has an id: `text == page_text[start:end]`. `anchor`: of the page's marks; `line:12` where a document
+    has neither marks nor pages."""
 
     ordinal: int
     page: int

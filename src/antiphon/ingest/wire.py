@@ -14,7 +14,16 @@ from msgspec import Struct
 
 from antiphon.core.errors import TooLarge
 from antiphon.ingest.chunker import ChunkRules
-from antiphon.ingest.document import MOST_CHARACTERS, ChunkDraft, Furniture, Heading, PageRectangles, ParsedDocument, ParsedPage
+from antiphon.ingest.document import (
+    MOST_CHARACTERS,
+    AnchorMark,
+    ChunkDraft,
+    Furniture,
+    Heading,
+    PageRectangles,
+    ParsedDocument,
+    ParsedPage,
+)
 
 LONGEST_FRAME_BYTES: Final = 4 * MOST_CHARACTERS + 2**20
 _LENGTH: Final = struct.Struct(">I")
@@ -54,6 +63,12 @@ class Draw(Struct, tag=True, frozen=True, kw_only=True):
 Task = Parse | Cut | Locate | Draw
 
 
+class Conversion(Struct, tag=True, frozen=True, kw_only=True):
+    """The file must be converted first: the task is to be given to a worker with a converter's limits."""
+
+    media_type: str
+
+
 class Pages(Struct, tag=True, frozen=True, kw_only=True):
     pages: list[ParsedPage]
     total: int
@@ -65,6 +80,7 @@ class Parsed(Struct, tag=True, frozen=True, kw_only=True):
     paged: bool
     outline: list[Heading]
     furniture: list[Furniture]
+    anchors: list[AnchorMark] = []
 
 
 class Chunks(Struct, tag=True, frozen=True, kw_only=True):
@@ -89,7 +105,7 @@ class Done(Struct, tag=True, frozen=True, kw_only=True):
     """The task is finished; without it what came before is not trusted to be whole."""
 
 
-Reply = Pages | Parsed | Chunks | Located | Drawn | Failed | Done
+Reply = Conversion | Pages | Parsed | Chunks | Located | Drawn | Failed | Done
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _task_decoder: Final = msgspec.msgpack.Decoder(Task)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -104,7 +104,11 @@ def choose_sentences(question: str, evidence: Sequence[Evidence], language: str)
     asked = question_terms(question)
     if not asked or not evidence:
         return []
-    best = sorted(_candidates(asked, evidence, language), key=_preference)
+    best = sorted(_candidates(asked, evidence, language, text_terms), key=_preference)
+    if not best:
+        # No pair of characters occurs: 年假 is asked, and the text says 年休假.
+        single = frozenset(character for character in _CJK.findall(question) if character not in _STOP_CHARACTERS)
+        best = sorted(_candidates(single, evidence, language, _CJK.findall), key=_preference)
     if not best:
         return []
     floor = _FLOOR * max(candidate.score for candidate in best)
@@ -147,13 +151,15 @@ def question_language(text: str) -> str:
     return "zh" if characters and characters >= len(_LETTER.findall(text)) else "en"
 
 
-def _candidates(asked: frozenset[str], evidence: Sequence[Evidence], language: str) -> Iterator[Candidate]:
+def _candidates(
+    asked: frozenset[str], evidence: Sequence[Evidence], language: str, terms_of: Callable[[str], Iterable[str]]
+) -> Iterator[Candidate]:
     split = [[passage.text[start:end] for start, end in split_sentences(passage.text)] for passage in evidence]
-    found = [[asked.intersection(text_terms(sentence)) for sentence in sentences] for sentences in split]
+    found = [[asked.intersection(terms_of(sentence)) for sentence in sentences] for sentences in split]
     weights = _idf(asked, (terms for passage in found for terms in passage))
     wanted_zh = language[:2].lower() == "zh"
     for rank, passage in enumerate(evidence):
-        around = frozenset[str]().union(*found[rank], asked.intersection(text_terms(passage.title)))
+        around = frozenset[str]().union(*found[rank], asked.intersection(terms_of(passage.title)))
         prior = 1.0 + _RANK_WEIGHT / (rank + 1)
         after_lead = 0.0
         for place, sentence in enumerate(split[rank]):

@@ -18,7 +18,7 @@ from antiphon.retrieve.fusion import fuse_rankings
 from antiphon.retrieve.neighbours import Found, join_neighbours
 from antiphon.retrieve.passage import Passage, Retrieved
 from antiphon.storage.lexical.contract import LexicalIndex, ScoredChunk, SearchFilter
-from antiphon.storage.lexical.tokens import content_terms, query_terms
+from antiphon.storage.lexical.tokens import content_terms, query_terms, single_characters
 from antiphon.storage.records.contract import Store, Transaction
 from antiphon.storage.records.rows import DOCUMENTS, PAGES, DocumentRow
 
@@ -78,8 +78,12 @@ class LexicalRetriever:
         self, tx: Transaction, scope: Scope, workspaces: Sequence[str], terms: list[str], *, k: int, given: SearchFilter | None
     ) -> tuple[list[Passage], list[str], float, int]:
         answer = _Answer()
-        for workspace_id in workspaces:
-            postings, total = self._index.postings(tx, workspace_id, terms)
+        found_terms = [self._index.postings(tx, workspace_id, terms) for workspace_id in workspaces]
+        content = content_terms(terms)
+        if not any(postings.get(term) for postings, _ in found_terms for term in content):
+            terms = single_characters(content) or terms
+            found_terms = [self._index.postings(tx, workspace_id, terms) for workspace_id in workspaces]
+        for workspace_id, (postings, total) in zip(workspaces, found_terms, strict=True):
             answer.searched += total
             for term, weight in term_weights(postings, total).items():
                 answer.weights[term] = min(weight, answer.weights.get(term, weight))

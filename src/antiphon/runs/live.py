@@ -269,7 +269,7 @@ class LiveRun:
                 "start": mark.start,
                 "end": mark.end,
                 **({"source_start": source["start"], "source_end": source["end"]} if source else {}),
-            }  # fmt: skip
+            }
         )
         self.append(citation)
 

@@ -99,7 +99,6 @@ async def _running(settings: Settings, *, grace_s: float) -> AsyncGenerator[tupl
         try:
             yield house, url
         finally:
-            listener.close()
             await house.runs.shutdown(grace_s=grace_s)
             await house.hub.stop()
             server.should_exit = True

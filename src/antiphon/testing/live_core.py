@@ -124,7 +124,7 @@ class LiveProcess:
     def __init__(self, core: LiveCore) -> None:
         self.core = core
         self.runtime = core.new_runtime()
-        self.database = cast(GatedDatabase, GatedDatabase.open(core.path, runtime=self.runtime))
+        self.database = cast("GatedDatabase", GatedDatabase.open(core.path, runtime=self.runtime))
         self.database.gated = True
         self.store = SqliteStore(self.database)
         self.log: WatchedLog | None = None
@@ -135,7 +135,7 @@ class LiveProcess:
         log = await WatchedLog.open(
             self.database, runtime=runtime, batch_ms=50, ring_entries=core.ring_entries, ring_bytes=2**20, replay_s=core.replay_s
         )
-        self.log = cast(WatchedLog, log)
+        self.log = cast("WatchedLog", log)
         self.log.watcher = core.ledger.appended
         self.database.log_written = lambda: core.ledger.stored(log.epoch, self.database)
         core.ledger.opened(log.epoch, unclean=log.unclean)

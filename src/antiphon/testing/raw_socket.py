@@ -45,7 +45,7 @@ class RawSocket:
 
     def abort(self) -> None:
         """Cuts the TCP connection without a close frame."""
-        transport = self.socket.get_extra_info("transport") or getattr(self.socket, "_response").connection.transport
+        transport = self.socket.get_extra_info("transport") or self.socket._response.connection.transport  # noqa: SLF001
         transport.abort()
 
     async def send(self, kind: str, command_id: str | None = None, **fields: Any) -> str:

@@ -90,7 +90,7 @@ class Wire:
 
     @property
     def websocket(self) -> WebSocket:
-        return cast(WebSocket, self._websocket)
+        return cast("WebSocket", self._websocket)
 
     @property
     def unread(self) -> deque[Frame]:

@@ -188,3 +188,9 @@ def test_headings_are_not_said_beside_sentences() -> None:
 def test_a_heading_is_said_when_nothing_else_holds_the_words() -> None:
     passage = Evidence(n=1, key="handbook", order=(1, 0), title="Handbook", text="3.1 Asking for leave")
     assert extract_answer("asking leave", [passage], "en").startswith("3.1 Asking for leave [1]")
+
+
+def test_a_chinese_word_that_stands_apart_in_the_text_is_found_by_its_characters() -> None:
+    text = "考勤按月统计。入职满一年的员工每年享有七天带薪年休假。"
+    passage = Evidence(n=1, key="handbook", order=(1, 0), title="手册", text=text)
+    assert extract_answer("年假有几天？", [passage], "zh").startswith("入职满一年的员工每年享有七天带薪年休假。 [1]")

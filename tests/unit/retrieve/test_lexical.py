@@ -158,3 +158,10 @@ def test_coverage_weighs_by_rarity() -> None:
     assert coverage_of(["rare", "common"], weights, {"common"}) < 0.1
     assert coverage_of(["rare", "common"], weights, {"rare", "common"}) == 1.0
     assert coverage_of([], weights, set()) == 0.0
+
+
+async def test_a_chinese_word_is_found_by_its_characters_when_no_pair_of_it_occurs(house: House) -> None:
+    await house.add("doc_1", "入职满一年的员工每年享有七天带薪年休假。")
+    await house.add("doc_2", "会议室须提前一天预订。")
+    found = await house.ask("年假")
+    assert [passage.document_id for passage in found.passages] == ["doc_1"]

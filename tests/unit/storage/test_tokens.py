@@ -60,3 +60,8 @@ def test_tokens_survive_the_index(text: str) -> None:
         assert token
         assert all(ord(c) > 127 or c in "abcdefghijklmnopqrstuvwxyz0123456789" for c in token)
     assert set(t.query_terms(text)) <= set(t.tokens(text))
+
+
+def test_single_characters_of_pairs_without_what_every_question_holds() -> None:
+    assert t.single_characters(["年假", "的年", "day"]) == ["年", "假"]
+    assert t.single_characters(["leave"]) == []

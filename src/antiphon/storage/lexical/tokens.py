@@ -146,3 +146,11 @@ def content_terms(terms: list[str]) -> list[str]:
     """The terms that carry what is asked for; all of them when nothing but function words was asked."""
     chosen = [term for term in terms if term not in _function_stems() and not _FUNCTION_CHARACTERS.intersection(term)]
     return chosen or terms
+
+
+def single_characters(terms: list[str]) -> list[str]:
+    """The characters of the CJK pairs among the terms, without those every question holds: what is asked when no pair
+    occurs (年假 in a text that says 年休假)."""
+    pairs = [term for term in terms if len(term) == 2 and _IS_CJK.match(term)]
+    characters = dict.fromkeys(character for pair in pairs for character in pair)
+    return [character for character in characters if character not in _FUNCTION_CHARACTERS]

@@ -181,6 +181,33 @@ class PageRow(Row, frozen=True, kw_only=True):
     height_pt: float | None = None
 
 
+class LayoutRow(Row, frozen=True, kw_only=True):
+    """What stands where on a page; a page without any of it has no row. `id` as PageRow's. Lists of lists and objects as
+    ingest/document.py says: `headings` (title, level, start), `furniture` [start, end], `anchors` [anchor, start, end],
+    `words` [start, end, x0, y0, x1, y1] (recognised text: where its words are)."""
+
+    document_id: str
+    workspace_id: str
+    version: int
+    number: int
+    headings: list[Any] = []
+    furniture: list[Any] = []
+    anchors: list[Any] = []
+    words: list[Any] = []
+
+
+class ReplacementRow(Row, frozen=True, kw_only=True):
+    """The newer version of a document that is being made, or failed; the old one serves meanwhile. `id` is the document's."""
+
+    workspace_id: str
+    version: int
+    sha256: str
+    name: str
+    bytes: int
+    added_by: str | None = None
+    created_at: float
+
+
 class OutboxRow(Row, frozen=True, kw_only=True):
     """A closing event that must reach the log exactly once. `id` is the event id; removed with the batch that holds it."""
 
@@ -235,8 +262,11 @@ RUNS = Table(name="runs", row=RunRow, owner=Owner.IN_SESSION)
 COMMANDS = Table(name="commands", row=CommandRow, owner=Owner.SERVER)
 DOCUMENTS = Table(name="documents", row=DocumentRow, owner=Owner.WORKSPACE)
 PAGES = Table(name="pages", row=PageRow, owner=Owner.WORKSPACE)
+LAYOUTS = Table(name="layouts", row=LayoutRow, owner=Owner.WORKSPACE)
+REPLACEMENTS = Table(name="replacements", row=ReplacementRow, owner=Owner.WORKSPACE)
 OUTBOX = Table(name="outbox", row=OutboxRow, owner=Owner.SERVER)
 FLOWS = Table(name="flows", row=FlowRow, owner=Owner.WORKSPACE)
 TABLES: tuple[Table[Any], ...] = (
-    USERS, LOGINS, KEYS, WORKSPACES, MEMBERS, SESSIONS, MESSAGES, RUNS, COMMANDS, DOCUMENTS, PAGES, OUTBOX, FLOWS,
+    USERS, LOGINS, KEYS, WORKSPACES, MEMBERS, SESSIONS, MESSAGES, RUNS, COMMANDS, DOCUMENTS, PAGES, LAYOUTS, REPLACEMENTS,
+    OUTBOX, FLOWS,
 )  # fmt: skip

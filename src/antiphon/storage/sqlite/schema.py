@@ -32,7 +32,7 @@ from antiphon.storage.records import rows
 from antiphon.storage.records.columns import ColumnKind, columns_of
 from antiphon.storage.records.contract import unique_columns
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The schema's present revision; equal to the newest in migrations/versions (tested)."""
 
 _TYPES: dict[ColumnKind, type[TypeEngine[Any]]] = {
@@ -51,8 +51,10 @@ _ASKED: dict[str, tuple[tuple[str, ...], ...]] = {
     "messages": (("run_id",), ("session_id", "client_id")),
     "runs": (("state",), ("session_id", "created_at", "id"), ("workspace_id", "created_at", "id"), ("message_id",)),
     "commands": (("created_at",),),
-    "documents": (("workspace_id", "created_at", "id"), ("workspace_id", "sha256"), ("sha256",), ("state",)),
+    "documents": (("workspace_id", "created_at", "id"), ("workspace_id", "sha256"), ("workspace_id", "path"), ("sha256",), ("state",)),
     "pages": (("document_id", "version", "number"),),
+    "layouts": (("document_id", "version", "number"),),
+    "replacements": (("sha256",),),
     "outbox": (("created_at",),),
 }
 """What is looked up often, beside ids and unique columns."""
