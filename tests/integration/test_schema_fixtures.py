@@ -58,7 +58,7 @@ async def test_records_are_read_back(folder: Path) -> None:
     store = SqliteStore(Database.open(folder / FILE_NAME, runtime=system_runtime()))
     for table in TABLES:
         rows = await store.read(lambda transaction, table=table: transaction.find(table, EVERYTHING))
-        wanted = expected(folder)[table.name]
+        wanted = expected(folder).get(table.name, [])  # a table of a later revision
         assert [row.id for row in rows] == [fields["id"] for fields in wanted]
         for row, fields in zip(rows, wanted, strict=True):
             assert msgspec.convert(msgspec.to_builtins(row), table.row) == row, "a value has another type than its column"

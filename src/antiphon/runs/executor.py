@@ -70,7 +70,10 @@ class Executor:
             runtime=self._runtime,
             places=asyncio.Semaphore(self._max_parallel),
         )
-        return await run.execute()
+        try:
+            return await run.execute()
+        finally:
+            run.release()
 
 
 class _NodeRun:
@@ -144,6 +147,14 @@ class _Run:
         values = {key: value.text if isinstance(value, PushTextStream) else value for key, value in self._values.items()}
         result = {port: value for (node, port), value in values.items() if node == self._plan.output}
         return Execution(values=values, result=result)
+
+    def release(self) -> None:
+        """Opens the ring of run, nodes and contexts, so that the texts go now and not when the collector comes by: it counts
+        containers, and megabytes of text hang on a few."""
+        self._values.clear()
+        for state in self._nodes:
+            state.streams.clear()
+            state.context = None
 
     # --- one node ------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from socket import SHUT_RDWR
 from types import TracebackType
 from typing import Any, Self
 
@@ -45,8 +46,8 @@ class RawSocket:
 
     def abort(self) -> None:
         """Cuts the TCP connection without a close frame."""
-        transport = self.socket.get_extra_info("transport") or self.socket._response.connection.transport  # noqa: SLF001
-        transport.abort()
+        connection = self.socket.get_extra_info("socket")
+        connection.shutdown(SHUT_RDWR)
 
     async def send(self, kind: str, command_id: str | None = None, **fields: Any) -> str:
         command_id = command_id or self._ids.new("req")
