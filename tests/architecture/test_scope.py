@@ -12,7 +12,6 @@ SYSTEM_SCOPE: dict[str, str] = {
     "antiphon.ingest.removal": "jobs act for the server",
     "antiphon.library.accounts": "users, logins and keys have no owner",
     "antiphon.library.directory": "authentication and memberships are read before any scope exists",
-    "antiphon.library.documents": "whether any document still refers to a blob",
     "antiphon.library.keys": "keys belong to a user; every query there names the user",
     "antiphon.library.members": "the names of the users behind visible member rows",
     "antiphon.library.workspaces": "going on with deletions after the members have lost sight of them",
@@ -20,7 +19,6 @@ SYSTEM_SCOPE: dict[str, str] = {
     "antiphon.runs.engine": "checkpoints and stops of a run that was allowed at its start",
     "antiphon.runs.recovery": "runs of a dead process",
     "antiphon.runs.submission": "idempotency rows, and one run a session",
-    "antiphon.server.composition": "the composition root",
 }
 """Module -> why it reads with the server's reach. A new line here needs a reviewer's eye."""
 

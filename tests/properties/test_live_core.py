@@ -9,11 +9,12 @@ import asyncio
 import hashlib
 import os
 import random
+import re
 import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,19 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
+from antiphon.commands import topics
 from antiphon.core.errors import ModelError
 from antiphon.protocol.reducer import TopicState
+from antiphon.runs import engine
+from antiphon.runs.marks import MarkScanner
+from antiphon.storage.event_log import sqlite as sqlite_log
+from antiphon.storage.event_log.contract import Entry, Position
+from antiphon.storage.event_log.sqlite import SqliteEventLog
 from antiphon.storage.records.rows import COMMANDS, MESSAGES, OUTBOX, RUNS, TERMINAL_RUN_STATES
 from antiphon.testing.live_core import EVERYTHING, SESSION_IDS, LiveCore, copy_template, make_template
 from antiphon.testing.wire import WatchingClient
-from antiphon.transports.subscription import ReplayLimits
+from antiphon.transports import merging, subscription
+from antiphon.transports.subscription import ReplayLimits, Subscription
 
 PROVE = bool(os.environ.get("ANTIPHON_PROVE"))
 SCHEDULES = 3000 if PROVE else 300
@@ -37,7 +45,7 @@ SEED = int(os.environ.get("ANTIPHON_SEED") or random.SystemRandom().randrange(2*
 SHM = Path("/dev/shm")
 PIECES = ["Ja", " [", "1]", "[2", ",3]", "【", "1】", "🙂", "休假", "。", " [9]", "x" * 300, "\n", "𝒳 "]
 TOPICS = [f"session:{session_id}" for session_id in SESSION_IDS]
-COMMAND_IDS = [f"q{n}" for n in range(6)]
+MARK = re.compile(r"[\[【]\s*\d+(\s*,\s*\d+)*\s*[\]】]")
 COMPARED = ("id", "role", "content", "state", "run_id", "parent_id", "sources", "citations", "error", "client_id", "stopped_by", "usage")
 
 clients = st.integers(0, 2)
@@ -73,6 +81,16 @@ def comparable(state: TopicState) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def differences(one: Any, other: Any, where: str = "") -> list[str]:
+    """Where two comparables differ: `place: one | other`."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = [*one, *(key for key in other if key not in one)]
+        return [found for key in keys for found in differences(one.get(key), other.get(key), f"{where}.{key}")]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [found for n, (a, b) in enumerate(zip(one, other, strict=True)) for found in differences(a, b, f"{where}[{n}]")]
+    return [] if one == other else [f"{where}: {one!r} | {other!r}"]
+
+
 class LiveCoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -105,8 +123,9 @@ class LiveCoreMachine(RuleBasedStateMachine):
         ring_entries=st.sampled_from([8192, 8192, 20]),
         limits=st.sampled_from([(300, 2**18), (4, 2**18), (300, 700)]),
         number=st.integers(0, 2**16),
+        slow=st.booleans(),
     )
-    def begin(self, max_runs: int, ring_entries: int, limits: tuple[int, int], number: int) -> None:
+    def begin(self, max_runs: int, ring_entries: int, limits: tuple[int, int], number: int, slow: bool) -> None:
         TALLY.counts["schedules"] += 1
         copy_template(TALLY.template, self.folder)
         self.core = LiveCore(
@@ -116,9 +135,14 @@ class LiveCoreMachine(RuleBasedStateMachine):
         self.do(self.core.start())
         for client in self.clients[:2]:
             self._connect(client)
+        if slow:
+            self.hold_the_database(3, number)
 
     def _settle(self) -> None:
         self.do(self.core.settle())
+        if not self.core.auto:
+            for _ in range(self.order.randint(0, self.pace)):
+                self.do(self.core.step(self.order.randrange(8)))
 
     def _connect(self, client: WatchingClient) -> None:
         """And follows again what it followed, or the first session."""
@@ -138,6 +162,7 @@ class LiveCoreMachine(RuleBasedStateMachine):
 
     # --- clients --------------------------------------------------------------------------------------------------------
 
+    @precondition(lambda self: any(not client.connected for client in self.clients))
     @rule(number=clients)
     def connect(self, number: int) -> None:
         client = self.clients[number]
@@ -151,7 +176,17 @@ class LiveCoreMachine(RuleBasedStateMachine):
         self.clients[number].lose()
         self._settle()
 
-    @rule(number=clients, forget=st.booleans())
+    @rule(number=clients, texts=pieces, seconds=st.sampled_from([0.0, 0.06, 1.2]))
+    def be_away(self, number: int, texts: list[str], seconds: float) -> None:
+        """Loses the connection, misses something, comes back."""
+        self._count("resumes")
+        self.clients[number].lose()
+        if self.core.model.open_calls:
+            self.model_says(0, texts, 0)
+        self.do(self.core.advance(seconds))
+        self._connect(self.clients[number])
+
+    @rule(number=clients, forget=st.sampled_from([False, False, True]))
     def resume(self, number: int, forget: bool) -> None:
         """Drops and comes back at once: from where it was, or as a new device."""
         self._count("resumes")
@@ -187,6 +222,7 @@ class LiveCoreMachine(RuleBasedStateMachine):
         if self.clients[number].connected:
             self.clients[number].wire.pause(full_bytes=full_bytes)
 
+    @precondition(lambda self: any(client.connected and client.wire.paused for client in self.clients))
     @rule(number=clients)
     def read_again(self, number: int) -> None:
         self._count("unpauses")
@@ -226,6 +262,15 @@ class LiveCoreMachine(RuleBasedStateMachine):
             client.send({"type": "stop", "id": command_id, **target})
             self._settle()
 
+    @rule(number=clients, session_id=sessions, texts=pieces, ends=st.booleans())
+    def ask_and_hear(self, number: int, session_id: str, texts: list[str], ends: bool) -> None:
+        """A question that gets as far as its first words, or to its end."""
+        self.send(number, session_id, 0, False)
+        self.model_says(3, texts, 0)
+        if ends:
+            self.model_ends(3, False, texts)
+
+    @precondition(lambda self: hasattr(self, "core") and self.core.model.open_calls)
     @rule(call=st.integers(0, 3), texts=pieces, gap_ms=st.sampled_from([0, 0, 3, 30]))
     def model_says(self, call: int, texts: list[str], gap_ms: int) -> None:
         calls = self.core.model.open_calls
@@ -242,6 +287,7 @@ class LiveCoreMachine(RuleBasedStateMachine):
             self.do(emit())
         self._settle()
 
+    @precondition(lambda self: hasattr(self, "core") and self.core.model.open_calls)
     @rule(call=st.integers(0, 3), fails=st.sampled_from([False, False, True]), texts=pieces)
     def model_ends(self, call: int, fails: bool, texts: list[str]) -> None:
         calls = self.core.model.open_calls
@@ -288,15 +334,24 @@ class LiveCoreMachine(RuleBasedStateMachine):
         log = self.core.running.log
         log.trim(topic, up_to_seq=log.head_now(topic).seq - kept)
 
-    @rule(full=st.booleans())
-    def disk(self, full: bool) -> None:
-        self._count("disk full" if full else "disk free")
-        self.core.running.database.disk_full = full
-
     @rule()
-    def hold_the_database(self) -> None:
+    def the_disk_is_full(self) -> None:
+        self._count("disk full")
+        self.core.running.database.disk_full = True
+
+    @precondition(lambda self: hasattr(self, "core") and self.core.running.database.disk_full)
+    @rule()
+    def the_disk_has_room(self) -> None:
+        self._count("disk free")
+        self.core.running.database.disk_full = False
+
+    @precondition(lambda self: hasattr(self, "core") and self.core.auto)
+    @rule(pace=st.integers(0, 4), order=st.integers(0, 2**16))
+    def hold_the_database(self, pace: int, order: int) -> None:
+        """From now on it works slowly, and in any order that threads could produce."""
         self._count("holds")
         self.core.auto = False
+        self.pace, self.order = pace, random.Random(order)
 
     @precondition(lambda self: hasattr(self, "core") and not self.core.auto)
     @rule(choices=st.lists(st.integers(0, 5), min_size=1, max_size=12))
@@ -391,7 +446,8 @@ class LiveCoreMachine(RuleBasedStateMachine):
             if client.connected and not client.wire.paused:
                 client.read()
                 for topic, state in client.states.items():
-                    assert comparable(state) == comparable(fresh.states[topic]), f"client {client.name}, {topic}"
+                    differ = differences(comparable(state), comparable(fresh.states[topic]))
+                    assert not differ, f"client {client.name} and a snapshot of {topic} differ in {differ}"
         assert not fresh.faults, fresh.faults
         fresh.lose()
         self._settle()
@@ -413,7 +469,8 @@ class LiveCoreMachine(RuleBasedStateMachine):
         core = self.core
         core.running.database.disk_full = False
         core.auto = True
-        self._settle()
+        for number in range(len(self.clients)):
+            self.read_again(number)
         self.do(core.advance(3.0))
         while core.model.open_calls:
             for call in core.model.open_calls:
@@ -422,12 +479,13 @@ class LiveCoreMachine(RuleBasedStateMachine):
             self.do(core.advance(0.2))
         self.do(core.advance(3.0))
         for client in self.clients:
-            if client.connected:
-                self.read_again(self.clients.index(client))
-                client.read()
-            else:
+            if not client.connected:
                 self._connect(client)
-                client.read()
+            client.read()
+            for topic in sorted(client.refused):
+                client.subscribe(topic, number=next(self.numbers))
+            self._settle()
+            client.read()
         self._compare(self.clients)
         self.nothing_is_wrong()
         self._check_records(everything_ended=True)
@@ -448,6 +506,8 @@ class LiveCoreMachine(RuleBasedStateMachine):
         assert read(lambda tx: tx.find(OUTBOX, EVERYTHING)) == []
         for run in rows:
             message = read(lambda tx, m=run.message_id: tx.get(MESSAGES, EVERYTHING, m))
+            marks = [(int(n), *mark.span()) for mark in MARK.finditer(message.content) for n in re.findall(r"\d+", mark[0])]
+            assert [(c["n"], c["start"], c["end"]) for c in message.citations] == marks, message
             digest = hashlib.sha256(message.content.encode()).hexdigest()
             for client in self.clients:
                 assert client.hashes.get(run.id, digest) == digest, run
@@ -473,7 +533,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 def profile(examples: int, rules: int, *phases: Phase) -> settings:
     return settings(
-        max_examples=examples, stateful_step_count=rules, deadline=None, database=None, print_blob=False, phases=phases,
+        max_examples=examples, stateful_step_count=rules, deadline=None, database=None, print_blob=False, report_multiple_bugs=False, phases=phases,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
 
@@ -484,7 +544,113 @@ def test_any_schedule_keeps_the_invariants() -> None:
     TALLY.counts.clear()
     began_s = time.monotonic()
     run_state_machine_as_test(seed(SEED)(LiveCoreMachine), settings=profile(SCHEDULES, RULES, Phase.generate, Phase.shrink))
-    print(f"{time.monotonic() - began_s:.0f} s: {TALLY}")
+    print(f"{time.monotonic() - began_s:.0f} s, up to {RULES} rules a schedule: {TALLY}")
     assert TALLY.counts["schedules"] >= SCHEDULES
     for needed in ("crashes", "restarts", "replay", "snapshot", "live", "stops", "completes"):
         assert TALLY.counts[needed] > SCHEDULES / 10, f"too few {needed} to prove anything: {TALLY}"
+
+
+# --- planted bugs: a proof that finds nothing proves nothing ----------------------------------------------------------------
+
+
+def no_buffer_while_a_snapshot_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscription, "MAX_KEPT_ASIDE", 0)
+    monkeypatch.setattr(Subscription, "_overflow", property(lambda _: False, lambda _, __: None), raising=False)
+
+
+def drained_without_dropping(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_live = Subscription._go_live
+
+    def drain_all(self: Subscription) -> None:
+        sent, self.sent = self.sent, Position(self.sent.epoch, 0)
+        go_live(self)
+        self.sent = max(sent, self.sent, key=lambda position: position.seq)
+
+    monkeypatch.setattr(Subscription, "_go_live", drain_all)
+
+
+def merged_frames_lose_their_last_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    merge_run = merging._merge_run
+
+    def lossy(entries: list[Entry], index: int) -> tuple[bytes, int]:
+        frame, end = merge_run(entries, index)
+        if end > index + 1:
+            frame, _ = merge_run(entries[: end - 1], index)
+            frame = frame.replace(b'"seq":%d' % entries[end - 2].seq, b'"seq":%d' % entries[end - 1].seq)
+        return frame, end
+
+    monkeypatch.setattr(merging, "_merge_run", lossy)
+
+
+def marks_are_forgotten_between_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = MarkScanner.feed
+
+    def forgetful(self: MarkScanner, text: str) -> list[Any]:
+        self._tail = ""
+        return feed(self, text)
+
+    monkeypatch.setattr(MarkScanner, "feed", forgetful)
+
+
+def the_epoch_survives_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = sqlite_log._begin_incarnation
+
+    def keep_epoch(connection: Any, fresh: str) -> tuple[str, bool]:
+        row = connection.execute("SELECT epoch FROM log_state").fetchone()
+        _, unclean = begin(connection, row[0] if row else fresh)
+        return (row[0] if row else fresh), unclean
+
+    monkeypatch.setattr(sqlite_log, "_begin_incarnation", keep_epoch)
+
+
+def evicted_topics_start_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SqliteEventLog, "_remember_head", lambda *_: None)
+
+
+def checkpoints_overwrite_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(tx: Any, message_id: str, fields: Any) -> None:
+        tx.update(MESSAGES, EVERYTHING, message_id, **fields)
+
+    monkeypatch.setattr(engine, "_write_checkpoint", write)
+
+
+def the_outbox_is_not_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    insert = sqlite_log._insert_batch
+
+    def without_ids(connection: Any, batch: Any, *rest: Any) -> None:
+        for event in batch.events:
+            event.event_id = None
+        insert(connection, batch, *rest)
+
+    monkeypatch.setattr(sqlite_log, "_insert_batch", without_ids)
+
+
+def text_goes_on_after_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.RunEngine, "_interrupt", lambda self, live: live._pacer.flush_now())
+    monkeypatch.setattr(engine, "STOP_WAIT_S", 0.0)
+
+
+def snapshots_take_their_position_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = topics.Topics._fit
+
+    def late(self: Any, topic: Any, position: Any, rows: Any, live: Any) -> Any:
+        return fit(self, topic, self._head_now(str(topic)), rows, live)
+
+    monkeypatch.setattr(topics.Topics, "_fit", late)
+
+
+PLANTED = [
+    no_buffer_while_a_snapshot_is_made, drained_without_dropping, merged_frames_lose_their_last_piece,
+    marks_are_forgotten_between_pieces, the_epoch_survives_a_crash, evicted_topics_start_again, checkpoints_overwrite_the_end,
+    the_outbox_is_not_settled, snapshots_take_their_position_last,
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
+def test_a_planted_bug_is_found(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    TALLY.counts.clear()
+    with pytest.raises(AssertionError) as found:
+        run_state_machine_as_test(seed(7)(LiveCoreMachine), settings=profile(400, RULES, Phase.generate))
+    print(f"{plant.__name__}: found in schedule {TALLY.counts['schedules']}: {str(found.value)[:200]}")

@@ -13,8 +13,9 @@ import msgspec
 
 from antiphon.access.identity import Identity
 from antiphon.access.scope import Action, Memberships, Scope, scope
+from antiphon.commands.table import Credentials
 from antiphon.conversations.messages import message_json
-from antiphon.core.errors import AntiphonError, NotFound
+from antiphon.core.errors import NotFound
 from antiphon.library.documents import document_json
 from antiphon.protocol.events import Snapshot
 from antiphon.protocol.topics import Topic, parse_topic
@@ -36,17 +37,26 @@ HeadNow = Callable[[str], Position]
 class Topics:
     """`head_now` gives a topic's position without waiting, so that it and the live texts are read at one moment."""
 
-    def __init__(self, *, store: Store, runs: RunEngine, memberships: Memberships, head_now: HeadNow, max_bytes: int) -> None:
+    def __init__(
+        self, *, store: Store, runs: RunEngine, memberships: Memberships, head_now: HeadNow, max_bytes: int,
+        credentials: Credentials | None = None,
+    ) -> None:  # fmt: skip
         self._store = store
         self._runs = runs
         self._memberships = memberships
         self._head_now = head_now
         self._max_bytes = max_bytes
+        self._credentials = credentials
 
     async def authorise(self, identity: Identity, text: str) -> tuple[Topic, Scope]:
-        """Raises NotFound for a topic that is missing or out of reach, BadRequest for one that is none."""
+        """Raises NotFound for a topic that is missing or out of reach, BadRequest for one that is none, Unauthorized and
+        TokenExpired when what the caller came with is not good any more."""
         topic = parse_topic(text)
+        if self._credentials is not None:
+            await self._credentials.demand_valid(identity)
         reach = await scope(identity, Action.READ, self._memberships)
+        if topic.kind == "user" and identity.key_workspace is not None:
+            raise NotFound(f"There is no topic {text!r}.")  # it tells of all the user's workspaces, the key is for one
         if not await self._store.read(lambda tx: _exists(tx, reach, topic)):
             raise NotFound(f"There is no topic {text!r}.")
         return topic, reach
@@ -56,8 +66,6 @@ class Topics:
             await self.authorise(identity, text)
         except NotFound:
             return False
-        except AntiphonError:
-            raise
         return True
 
     async def snapshot(self, topic: Topic, reach: Scope) -> Snapshot:
@@ -93,8 +101,9 @@ class Topics:
             position = self._head_now(str(topic))
             live = {run.run_id: _LiveView(run) for run in self._runs.live_in_session(topic.id)}
             rows = await self._store.read(lambda tx: _visible_messages(tx, reach, topic.id))
-            runs_now = {run.run_id for run in self._runs.live_in_session(topic.id)}
-            if runs_now <= set(live) or attempt == MAX_ATTEMPTS - 1:
+            # A session has one run at a time: the newest row is of the last one, also when that is over again already.
+            began = bool(rows) and rows[0].run_id not in live and self._head_now(str(topic)) != position
+            if not began or attempt == MAX_ATTEMPTS - 1:
                 return self._fit(topic, position, rows, live)
         raise AssertionError("unreachable")
 
@@ -129,7 +138,8 @@ class Topics:
             view = None if run is None else _LiveView(run)
             nodes = {} if run is None else run.nodes_snapshot()
             row, message = await self._store.read(lambda tx: _run_and_answer(tx, reach, topic.id))
-            if self._runs.live(topic.id) is run or attempt == MAX_ATTEMPTS - 1:
+            began = run is None and self._head_now(str(topic)) != position
+            if (self._runs.live(topic.id) is run and not began) or attempt == MAX_ATTEMPTS - 1:
                 return self._run_state(topic, position, message, view, nodes or _recorded_nodes(row.record if row else {}))
         raise AssertionError("unreachable")
 

@@ -100,9 +100,12 @@ class PageAnchors:
 
     def _lines(self, start: int, end: int) -> int:
         counted_from, counted_to, lines = self._counted
-        if counted_from != start or counted_to > end:
+        if counted_from != start:
             counted_to, lines = start, 0
-        lines += self._text.count("\n", counted_to, end)
+        if counted_to > end:  # chunks overlap
+            lines -= self._text.count("\n", end, counted_to)
+        else:
+            lines += self._text.count("\n", counted_to, end)
         self._counted = (start, end, lines)
         return lines
 

@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 from antiphon.ingest.anchors import PageAnchors
-from antiphon.ingest.document import AnchorMark, ChunkDraft, Furniture, Heading, ParsedDocument
+from antiphon.ingest.document import AnchorMark, ChunkDraft, Furniture, Heading, ParsedDocument, ParsedPage
 from antiphon.storage.lexical.sentences import sentences
 from antiphon.storage.lexical.tokens import index_tokens
 
@@ -42,39 +42,65 @@ class _Piece(Struct, kw_only=True):
 
 def chunks_of(document: ParsedDocument, rules: ChunkRules, *, title: str) -> Iterator[ChunkDraft]:
     """In reading order, ordinals from 0. The tokens of title and headings are added to those of each chunk."""
-    ordinal = 0
-    path: list[Heading] = []
-    by_page: dict[int, list[Heading]] = {}
-    for heading in document.outline:
-        by_page.setdefault(heading.page, []).append(heading)
-    furniture: dict[int, list[Furniture]] = {}
-    for item in document.furniture:
-        furniture.setdefault(item.page, []).append(item)
-    marks: dict[int, list[AnchorMark]] = {}
-    for mark in document.anchors:
-        marks.setdefault(mark.page, []).append(mark)
-    for page in document.pages:
-        headings = sorted(by_page.get(page.number, ()), key=lambda heading: heading.start)
+    return Chunker(rules).cut(document, title=title)
+
+
+class Chunker:
+    """Cuts a document that comes in pieces of whole pages; the chunks are those of the whole one (`chunks_of`)."""
+
+    def __init__(self, rules: ChunkRules) -> None:
+        self._rules = rules
+        self._ordinal = 0
+        self._path: list[Heading] = []
+
+    def cut(self, piece: ParsedDocument, *, title: str) -> Iterator[ChunkDraft]:
+        """The chunks of the next pages. `piece` holds them with the headings, furniture and marks on them, nothing else."""
+        by_page: dict[int, list[Heading]] = {}
+        for heading in piece.outline:
+            by_page.setdefault(heading.page, []).append(heading)
+        furniture: dict[int, list[Furniture]] = {}
+        for item in piece.furniture:
+            furniture.setdefault(item.page, []).append(item)
+        marks: dict[int, list[AnchorMark]] = {}
+        for mark in piece.anchors:
+            marks.setdefault(mark.page, []).append(mark)
+        for page in piece.pages:
+            headings = sorted(by_page.get(page.number, ()), key=lambda heading: heading.start)
+            anchors = PageAnchors(marks.get(page.number, ()), page.text)
+            yield from self._cut_page(page, headings, furniture.get(page.number, []), anchors, title=title, paged=piece.paged)
+
+    def _cut_page(
+        self,
+        page: ParsedPage,
+        headings: list[Heading],
+        furniture: list[Furniture],
+        anchors: PageAnchors,
+        *,
+        title: str,
+        paged: bool,
+    ) -> Iterator[ChunkDraft]:
         positions = [heading.start for heading in headings]
-        anchors = PageAnchors(marks.get(page.number, ()), page.text)
         used = lines = counted = 0
-        for start, end in _ranges(page.text, positions, furniture.get(page.number, []), rules):
+        for start, end in _ranges(page.text, positions, furniture, self._rules):
             reached = bisect_right(positions, start)
             for heading in headings[used:reached]:
-                path = [*(above for above in path if above.level < heading.level), heading]
+                self._enter(heading)
             used = max(used, reached)
             lines += page.text.count("\n", counted, start)
             counted = start
-            titles = [heading.title for heading in path]
+            titles = [heading.title for heading in self._path]
             text = page.text[start:end]
             yield ChunkDraft(
-                ordinal=ordinal, page=page.number, start=start, end=end, text=text,
-                anchor=anchors.of(start, end) or (None if document.paged else f"line:{lines + 1}"), heading_path=titles,
+                ordinal=self._ordinal, page=page.number, start=start, end=end, text=text,
+                anchor=anchors.of(start, end) or (None if paged else f"line:{lines + 1}"), heading_path=titles,
                 tokens=index_tokens(text, " \n ".join((title, *titles))),
             )  # fmt: skip
-            ordinal += 1
+            self._ordinal += 1
         for heading in headings[used:]:  # behind the last chunk's start: they hold for the next page
-            path = [*(above for above in path if above.level < heading.level), heading]
+            self._enter(heading)
+
+    def _enter(self, heading: Heading) -> None:
+        self._path = [*(above for above in self._path if above.level < heading.level), heading]
 
 
 def _ranges(text: str, headings: list[int], furniture: list[Furniture], rules: ChunkRules) -> Iterator[tuple[int, int]]:

@@ -80,6 +80,9 @@ _CHINESE: Final = ("gb18030", "big5hkscs")
 _EAST_ASIAN: Final = (*_CHINESE, "cp932", "euc_jp", "cp949")
 _LEAST_EAST_ASIAN_SCORE: Final = 0.2
 _MOST_BROKEN_SHARE: Final = 0.02
+_LEAST_WIDE_SHARE: Final = 0.6
+_LEAST_CUT_BYTES: Final = 1000
+"""A shorter sample of an odd length is no piece cut from UTF-16, but something else."""
 
 
 def decode(content: bytes, declared: str | None = None) -> str:
@@ -104,7 +107,7 @@ def is_text(head: bytes) -> bool:
     """Whether a file that begins with these bytes can be text in any encoding `decode` knows."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
-            return _readable_share(head[len(mark) :], encoding) > 0.9
+            return _readable_share(head[len(mark) :], encoding) > _LEAST_WIDE_SHARE
     if b"\x00" in head:
         return _wide_encoding(head) is not None
     controls = sum(byte < 32 and byte not in _TEXT_CONTROLS for byte in head)
@@ -189,22 +192,25 @@ def _telling(content: bytes) -> bytes:
 
 def _wide_encoding(sample: bytes) -> str | None:
     """UTF-16 or UTF-32 without a mark, told by where the zero bytes stand; None when the bytes are no such text."""
+    if len(sample) % 2 and len(sample) < _LEAST_CUT_BYTES:
+        return None
     found = [(_readable_share(sample, encoding), encoding) for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")]
     share, encoding = max(found, key=lambda item: item[0])
-    return encoding if share > 0.9 else None
+    return encoding if share > _LEAST_WIDE_SHARE else None
 
 
 def _wide_without_zeros(sample: bytes) -> str | None:
     """Chinese and Japanese in UTF-16 without a mark and without a single ASCII character."""
     for encoding in ("utf-16-le", "utf-16-be"):
         text = sample[: len(sample) // 2 * 2].decode(encoding, "replace")
-        if _readable_share(sample, encoding) > 0.8 and sum(c in _BOTH or "\u3041" <= c <= "\u30ff" for c in text) > len(text) / 3:
+        if _readable_share(sample, encoding) > _LEAST_WIDE_SHARE and sum(_is_everyday(c) for c in text) > len(text) / 3:
             return encoding
     return None
 
 
 def _readable_share(sample: bytes, encoding: str) -> float:
-    """Of the characters: ASCII text, scripts people write, everyday Chinese. 1.0 for nothing."""
+    """Of the characters: ASCII text, alphabets, everyday Chinese and Korean; rare ones count little, for two bytes taken at
+    random make such a one. 1.0 for nothing."""
     text = sample.decode(encoding, "replace")
     text = text.removesuffix("\ufffd")  # the sample's end cut a character in two
     if not text:
@@ -213,16 +219,24 @@ def _readable_share(sample: bytes, encoding: str) -> float:
     for character, count in Counter(text).items():
         if character in "\t\n\r\x0c" or " " <= character <= "~":
             good += count
-        elif _is_written(character):  # a little less: ASCII read with the wrong byte order is Chinese
-            good += count * (0.99 if character in _BOTH else 0.96)
+        elif _is_everyday(character):
+            good += 0.99 * count  # a little less: ASCII read with the wrong byte order is Chinese
+        elif "\u4e00" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7a3":
+            good += 0.3 * count
+        elif _is_written(character):
+            good += 0.96 * count
     return good / len(text)
+
+
+def _is_everyday(character: str) -> bool:
+    return character in _BOTH or character in HANGUL or "\u3041" <= character <= "\u30ff"
 
 
 def _is_written(character: str) -> bool:
     return (
         "\xa0" <= character <= "\u024f" or "\u0370" <= character <= "\u07ff" or "\u0900" <= character <= "\u0eff"
-        or "\u2010" <= character <= "\u2044" or "\u3000" <= character <= "\u30ff" or "\u4e00" <= character <= "\u9fff"
-        or "\uac00" <= character <= "\ud7a3" or "\uff00" <= character <= "\uffef" or "\u1e00" <= character <= "\u1fff"
+        or "\u2010" <= character <= "\u2044" or "\u3000" <= character <= "\u3040"
+        or "\uff00" <= character <= "\uffef" or "\u1e00" <= character <= "\u1fff"
         or character in "€™\ufeff" or "\U0001f300" <= character <= "\U0001faff"
     )  # fmt: skip
 

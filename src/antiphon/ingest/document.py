@@ -54,13 +54,27 @@ class AnchorMark(Struct, frozen=True, kw_only=True):
     lines_are_rows: bool = False
 
 
+class WordBox(Struct, frozen=True, kw_only=True, array_like=True):
+    """Where a recognised word stands: code points of the page's text, points from the top left of the page as displayed."""
+
+    start: int
+    end: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
 class ParsedPage(Struct, frozen=True, kw_only=True):
-    """`width_pt`, `height_pt`: as displayed; None for a document without pages (one page, number 1)."""
+    """`width_pt`, `height_pt`: as displayed; None for a document without pages (one page, number 1). `recognised`: the text was
+    read off a picture, and `words` say where it stands."""
 
     number: int
     text: str
     width_pt: float | None = None
     height_pt: float | None = None
+    recognised: bool = False
+    words: list[WordBox] = []
 
 
 class ParsedDocument(Struct, frozen=True, kw_only=True):

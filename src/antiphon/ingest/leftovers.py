@@ -13,7 +13,7 @@ from antiphon.ingest.slices import SliceSize
 from antiphon.storage.jobs.contract import Job, JobQueue
 from antiphon.storage.lexical.contract import LexicalIndex
 from antiphon.storage.records.contract import Store, Transaction
-from antiphon.storage.records.rows import PAGES, PageRow
+from antiphon.storage.records.rows import LAYOUTS, PAGES
 
 _PAGES_AT_ONCE: Final = 100
 _EVERYTHING: Final = system_scope("ingestion: jobs act for the server")
@@ -29,18 +29,23 @@ class Leftovers:
     async def remove(self, job: Job, document_id: str, version: int | None = None) -> None:
         """Chunks, then pages, of one version or of all. Raises Conflict when the claim is lost."""
         await self.remove_chunks(job, document_id, version)
-        where: dict[str, Any] = {"document_id": document_id}
+        await self.remove_pages(job, document_id, version)
+
+    async def remove_pages(self, job: Job, document_id: str, version: int | None = None, *, behind: int = 0) -> None:
+        """Pages with a number above `behind`, and what stands on them."""
+        where: dict[str, Any] = {"document_id": document_id, "number": (">", behind)}
         if version is not None:
             where["version"] = version
 
-        def some(tx: Transaction) -> list[PageRow]:
-            return tx.find(PAGES, _EVERYTHING, where, order="number", limit=_PAGES_AT_ONCE)
+        def some(tx: Transaction) -> set[str]:
+            pages = tx.find(PAGES, _EVERYTHING, where, order="number", limit=_PAGES_AT_ONCE)
+            return {row.id for row in pages} or {row.id for row in tx.find(LAYOUTS, _EVERYTHING, where, limit=_PAGES_AT_ONCE)}
 
-        while pages := await self._store.read(some):
-            ids = [page.id for page in pages]
+        while ids := sorted(await self._store.read(some)):
 
-            def delete(tx: Transaction, ids: list[str] = ids) -> int:
-                return tx.delete(PAGES, _EVERYTHING, {"id": ("in", ids)})
+            def delete(tx: Transaction, ids: list[str] = ids) -> None:
+                tx.delete(PAGES, _EVERYTHING, {"id": ("in", ids)})
+                tx.delete(LAYOUTS, _EVERYTHING, {"id": ("in", ids)})
 
             await self._jobs.advance(job, step=job.step, work=delete)
 

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from antiphon.ingest.anchors import heading_marks
 from antiphon.ingest.document import LONGEST_HEADING_CHARACTERS, MOST_HEADINGS, Heading
 from antiphon.ingest.plain_text import TextDocument, lines_of, read_text
 
@@ -23,7 +24,7 @@ def open_markdown(path: Path, _password: str | None) -> TextDocument:
     text = read_text(path)
     outline = markdown_outline(text)
     title = outline[0].title if outline and outline[0].level == 1 else ""
-    return TextDocument(text, title, outline)
+    return TextDocument(text, title, outline, heading_marks(outline))
 
 
 def markdown_outline(text: str) -> list[Heading]:
@@ -41,8 +42,10 @@ def markdown_outline(text: str) -> list[Heading]:
             fence = mark[1]
             continue
         found = _heading(start, line, before)
-        if found is not None and found.title and len(outline) < MOST_HEADINGS:
+        if found is not None and found.title:
             outline.append(found)
+            if len(outline) == MOST_HEADINGS:
+                break
         before = (start, line)
     return outline
 

@@ -15,7 +15,47 @@ from msgspec import Struct
 
 from antiphon.core.errors import BadRequest, Unsupported
 from antiphon.ingest.document import Furniture, Heading, PageRectangles, ParsedPage
-from antiphon.ingest.media_type import MARKDOWN, PDF, PLAIN_TEXT
+from antiphon.ingest.media_names import (
+    ATOM,
+    BMP,
+    CSV,
+    DOC,
+    DOCX,
+    ENCRYPTED_OFFICE,
+    EPUB,
+    GIF,
+    HTML,
+    JPEG,
+    JSON,
+    JSON_LINES,
+    MAIL,
+    MARKDOWN,
+    MBOX,
+    NOTEBOOK,
+    ODP,
+    ODS,
+    ODT,
+    OUTLOOK,
+    PDF,
+    PLAIN_TEXT,
+    PNG,
+    PPT,
+    PPTX,
+    RSS,
+    RTF,
+    SOURCE_CODE,
+    SVG,
+    TIFF,
+    TSV,
+    WEBP,
+    XLS,
+    XLSB,
+    XLSX,
+    XML,
+    ZIP,
+    advice_for,
+)
+from antiphon.ingest.media_type import media_type_of_file
 
 
 class OpenDocument(Protocol):
@@ -58,6 +98,28 @@ BUILT_IN_PARSERS: Final[tuple[ParserSpec, ...]] = (
     ParserSpec(media_types=[PDF], target="antiphon.ingest.pdf:open_pdf", label="PDF"),
     ParserSpec(media_types=[MARKDOWN], target="antiphon.ingest.markdown:open_markdown", label="Markdown"),
     ParserSpec(media_types=[PLAIN_TEXT], target="antiphon.ingest.plain_text:open_plain_text", label="plain text"),
+    ParserSpec(media_types=[HTML], target="antiphon.ingest.text_formats.html:open_html", label="HTML"),
+    ParserSpec(media_types=[EPUB], target="antiphon.ingest.text_formats.epub:open_epub", label="EPUB"),
+    ParserSpec(media_types=[CSV, TSV], target="antiphon.ingest.text_formats.delimited:open_delimited", label="CSV"),
+    ParserSpec(media_types=[MAIL, MBOX], target="antiphon.ingest.text_formats.mail:open_mail", label="mail"),
+    ParserSpec(media_types=[OUTLOOK], target="antiphon.ingest.text_formats.outlook:open_outlook", label="Outlook messages"),
+    ParserSpec(media_types=[JSON, JSON_LINES], target="antiphon.ingest.text_formats.json_text:open_json", label="JSON"),
+    ParserSpec(media_types=[XML, RSS, ATOM, SVG], target="antiphon.ingest.text_formats.xml_text:open_xml", label="XML"),
+    ParserSpec(media_types=[NOTEBOOK], target="antiphon.ingest.text_formats.notebook:open_notebook", label="notebooks"),
+    ParserSpec(media_types=[RTF], target="antiphon.ingest.text_formats.rtf:open_rtf", label="RTF"),
+    ParserSpec(
+        media_types=[SOURCE_CODE], target="antiphon.ingest.text_formats.source_code:open_source_code", label="source code"
+    ),
+    ParserSpec(media_types=[DOCX], target="antiphon.ingest.office.docx:open_docx", label="DOCX"),
+    ParserSpec(media_types=[PPTX], target="antiphon.ingest.office.pptx:open_pptx", label="PPTX"),
+    ParserSpec(media_types=[XLSX], target="antiphon.ingest.office.xlsx:open_xlsx", label="XLSX"),
+    ParserSpec(media_types=[ODT, ODS, ODP], target="antiphon.ingest.office.odf:open_odf", label="OpenDocument"),
+    ParserSpec(media_types=[DOC], target="antiphon.ingest.office.libreoffice:open_old_text", label="DOC, XLS and PPT"),
+    ParserSpec(media_types=[XLS, XLSB], target="antiphon.ingest.office.libreoffice:open_old_sheets", label="DOC, XLS and PPT"),
+    ParserSpec(media_types=[PPT], target="antiphon.ingest.office.libreoffice:open_old_slides", label="DOC, XLS and PPT"),
+    ParserSpec(media_types=[ENCRYPTED_OFFICE], target="antiphon.ingest.office.refusals:open_encrypted", label="DOCX"),
+    ParserSpec(media_types=[ZIP], target="antiphon.ingest.office.refusals:refuse_archive", label="DOCX"),
+    ParserSpec(media_types=[PNG, JPEG, TIFF, WEBP, GIF, BMP], target="antiphon.ingest.image:open_image", label="images"),
 )
 
 
@@ -72,8 +134,15 @@ def parser_target(specs: Sequence[ParserSpec], media_type: str) -> str:
     for spec in reversed(specs):
         if media_type in spec.media_types:
             return spec.target
-    labels = ", ".join(spec.label for spec in specs)
-    raise Unsupported(f"Files of type {media_type!r} can't be read yet; supported are {labels}.", data={"media_type": media_type})
+    labels = ", ".join(dict.fromkeys(spec.label for spec in specs))
+    advice = advice_for(media_type) or f"Files of type {media_type!r} can't be read."
+    raise Unsupported(f"{advice} Supported are {labels}.", data={"reason": "unsupported_type", "media_type": media_type})
+
+
+def open_file(path: Path, name: str, password: str | None, specs: Sequence[ParserSpec]) -> tuple[str, OpenDocument]:
+    """(media type by content, open document). Raises what the parser raises, Unsupported when there is none."""
+    media_type = media_type_of_file(path, name)
+    return media_type, load_parser(parser_target(specs, media_type))(path, password)
 
 
 def demand_page(page: int, total: int) -> None:

@@ -7,41 +7,39 @@ from __future__ import annotations
 
 import io
 import math
-import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import pypdfium2
+import pypdfium2.raw as pdfium
+from PIL import Image
 
 from antiphon.core.errors import BadRequest, TooLarge, Unsupported
 from antiphon.ingest.document import (
     LONGEST_HEADING_CHARACTERS,
     MOST_CHARACTERS,
-    MOST_HEADINGS,
     Furniture,
     Heading,
     PageRectangles,
     ParsedPage,
     storable,
 )
+from antiphon.ingest.ocr import RECOGNITION_DPI, Recognition
 from antiphon.ingest.parsers import demand_page
-from antiphon.ingest.pdf_text import NO_BOX, LineStart, PageGeometry, PageText, read_page_text
+from antiphon.ingest.pdf_outline import PdfOutline
+from antiphon.ingest.pdf_text import NO_BOX, PageGeometry, PageText, read_page_text
 from antiphon.ingest.rectangles import merge_boxes
 
 PASSWORD_ERROR: Final = 4
 """FPDF_ERR_PASSWORD"""
 MOST_PIXELS: Final = 25_000_000
 WIDEST_IMAGE_PX: Final = 4_000
-_HEADING_SIZE: Final = 1.12
-_LONGEST_HEADING_LINE: Final = 90
-_HEADING_LEVELS: Final = 4
-_RUNNING_HEAD_PAGES: Final = 3
-_RUNNING_HEAD_SHARE: Final = 0.3
-_OUTER_LINES: Final = 2
-_PAGE_NUMBER: Final = re.compile(r"^[\d\s|/·–-]+|[\d\s|/·–-]+$")
+_LEAST_TEXT_CHARACTERS: Final = 8
+"""A page with less and a picture is a scan: what there is may be a stamp or a page number put over it."""
+_PICTURE_SHARE: Final = 0.1
+_MOST_OBJECTS: Final = 200
 _DAMAGED = "The PDF is damaged: none of its pages can be read. Open it in a PDF reader, save it anew and add it again."
 
 
@@ -70,50 +68,68 @@ class PdfDocument:
         self._document = document
         self.page_total = page_total
         self.title = self._metadata_title()
-        self._line_starts: list[tuple[int, str, list[LineStart]]] = []
+        self._outline = PdfOutline(document)
+        self._recognition = Recognition()
+        self._unreadable: list[int] = []
+        self._told: tuple[list[Heading], list[Furniture]] | None = None
 
     def pages(self) -> Iterator[ParsedPage]:
         """Raises BadRequest when no page can be loaded, Unsupported when none holds text, TooLarge."""
-        total = unreadable = 0
+        total = 0
         for number in range(1, self.page_total + 1):
-            loaded = self._load(number)
-            if loaded is None:
-                unreadable += 1
-                yield ParsedPage(number=number, text="", width_pt=612.0, height_pt=792.0)
-                continue
-            page, text_page = loaded
-            geometry = PageGeometry(page, text_page)
-            content = read_page_text(text_page, geometry)
-            _close(page, text_page)
-            total += len(content.text)
+            page = self._read(number)
+            total += len(page.text)
             if total > MOST_CHARACTERS:
                 raise TooLarge(f"The PDF holds more than {MOST_CHARACTERS:,} characters: split it.")
-            self._line_starts.append((number, content.text, content.lines))
-            yield ParsedPage(number=number, text=content.text, width_pt=geometry.width_pt, height_pt=geometry.height_pt)
-        if unreadable == self.page_total:
+            yield page
+        if len(self._unreadable) == self.page_total:
             raise BadRequest(_DAMAGED)
         if not total:
-            raise Unsupported(
-                "The PDF holds no text, only pictures of it (a scan?). Run text recognition over it first.",
-                data={"reason": "no_text"},
-            )
+            raise self._recognition.nothing_read("The PDF holds no text, only pictures of it.", "The pages of the PDF are empty.")
+
+    def _read(self, number: int) -> ParsedPage:
+        loaded = self._load(number)
+        if loaded is None:
+            self._unreadable.append(number)
+            return ParsedPage(number=number, text="", width_pt=612.0, height_pt=792.0)
+        page, text_page = loaded
+        geometry = PageGeometry(page, text_page)
+        content = read_page_text(text_page, geometry)
+        size = {"width_pt": geometry.width_pt, "height_pt": geometry.height_pt}
+        if len(content.text.strip()) < _LEAST_TEXT_CHARACTERS and _is_picture(page):
+            found = self._recognition.read(number, lambda: _picture(page), **size)
+            _close(page, text_page)
+            if found is not None and found.text:
+                return ParsedPage(number=number, text=found.text, recognised=True, words=found.words, **size)
+            return ParsedPage(number=number, text=content.text, **size)
+        _close(page, text_page)
+        self._outline.add(number, content)
+        return ParsedPage(number=number, text=content.text, **size)
 
     def outline(self) -> list[Heading]:
         """The file's bookmarks; where it has none, lines in larger letters than the text."""
-        bookmarks = self._bookmarks()
-        return bookmarks if len(bookmarks) > 1 else self._large_lines()
+        return self._whole()[0]
 
     def furniture(self) -> list[Furniture]:
         """First and last lines that come back on many pages, but for the page's number."""
-        outer: list[tuple[str, Furniture]] = []
-        for number, text, lines in self._line_starts:
-            for line in {line.start: line for line in (*lines[:_OUTER_LINES], *lines[-_OUTER_LINES:])}.values():
-                words = text[line.start : line.end].strip()
-                if len(words) <= _LONGEST_HEADING_LINE:
-                    outer.append((_PAGE_NUMBER.sub("#", words), Furniture(page=number, start=line.start, end=line.end)))
-        pages = Counter(key for key, _ in outer)
-        needed = max(_RUNNING_HEAD_PAGES, _RUNNING_HEAD_SHARE * self.page_total)
-        return [item for key, item in outer if pages[key] >= needed]
+        return self._whole()[1]
+
+    def window(self, first: int, last: int) -> tuple[list[Heading], list[Furniture]]:
+        """Headings and furniture of these pages, as far as the pages read so far can tell (reading.InWindows)."""
+        return self._outline.window(first, last)
+
+    def _whole(self) -> tuple[list[Heading], list[Furniture]]:
+        if self._told is None:
+            self._told = self._outline.window(1, self.page_total)
+        return self._told
+
+    def recall(self, pages: int, texts: Mapping[int, str]) -> None:
+        """Pictures up to this page are not recognised again (reading.Resumable)."""
+        self._recognition.recall(pages, texts)
+
+    def shortfall(self) -> str:
+        """See reading.Incomplete."""
+        return self._recognition.shortfall(self._unreadable)
 
     def rectangles(self, page: int, start: int, end: int) -> PageRectangles:
         with_text = self._demand(page)
@@ -166,68 +182,6 @@ class PdfDocument:
             return ""
         return title[:LONGEST_HEADING_CHARACTERS]
 
-    def _bookmarks(self) -> list[Heading]:
-        texts = {number: (text, lines) for number, text, lines in self._line_starts}
-        found: list[Heading] = []
-        try:
-            for bookmark in islice(self._document.get_toc(max_depth=8), MOST_HEADINGS):
-                title = " ".join(storable(bookmark.get_title()).split())[:LONGEST_HEADING_CHARACTERS]
-                target = bookmark.get_dest()
-                index = None if target is None else target.get_index()
-                if not title or index is None or index + 1 not in texts:
-                    continue
-                start = _start_of(title, *texts[index + 1])
-                found.append(Heading(title=title, level=bookmark.level + 1, page=index + 1, start=start))
-        except pypdfium2.PdfiumError:
-            return []
-        found.sort(key=lambda heading: (heading.page, heading.start))
-        return found
-
-    def _large_lines(self) -> list[Heading]:
-        weights: Counter[float] = Counter()
-        for _, _, lines in self._line_starts:
-            for line in lines:
-                weights[line.size_pt] += line.end - line.start
-        if not weights:
-            return []
-        body_pt = weights.most_common(1)[0][0]
-        found: list[tuple[float, Heading]] = []
-        for number, text, lines in self._line_starts:
-            for place, line in enumerate(lines):
-                title = text[line.start : line.end].strip()
-                if line.size_pt < _HEADING_SIZE * body_pt or _inside_paragraph(lines, place):
-                    continue
-                if _reads_like_heading(title):
-                    found.append((line.size_pt, Heading(title=title, level=1, page=number, start=line.start)))
-        repeated = Counter(heading.title for _, heading in found)
-        found = [(size, heading) for size, heading in found if repeated[heading.title] < _RUNNING_HEAD_PAGES][:MOST_HEADINGS]
-        sizes = sorted({size for size, _ in found}, reverse=True)
-        level_of = {size: min(rank, _HEADING_LEVELS) for rank, size in enumerate(sizes, start=1)}
-        return [
-            Heading(title=heading.title, level=level_of[size], page=heading.page, start=heading.start) for size, heading in found
-        ]
-
-
-def _inside_paragraph(lines: list[LineStart], place: int) -> bool:
-    """Whether the line stands among three of one size: a preface in large letters, not a heading."""
-    sizes = [line.size_pt for line in lines[max(0, place - 2) : place + 3]]
-    own = place - max(0, place - 2)
-    return any(sizes[first : first + 3] == [sizes[own]] * 3 for first in range(max(0, own - 2), own + 1))
-
-
-def _start_of(title: str, text: str, lines: list[LineStart]) -> int:
-    """Where the line with the bookmark's title begins, spaces apart; 0 when the page shows other words."""
-    wanted = "".join(title.split())[:40]
-    for line in lines:
-        if "".join(text[line.start : line.end].split()).startswith(wanted):
-            return line.start
-    return max(0, text.find(title))
-
-
-def _reads_like_heading(line: str) -> bool:
-    letters = sum(character.isalpha() for character in line)
-    return letters >= 2 and letters * 2 >= len(line) and len(line) <= _LONGEST_HEADING_LINE and line[-1] not in "。.;；,，"
-
 
 def _rectangles(content: PageText, geometry: PageGeometry, start: int, end: int) -> list[list[float]]:
     indexes: dict[int, None] = {}
@@ -241,6 +195,25 @@ def _rectangles(content: PageText, geometry: PageGeometry, start: int, end: int)
         if tight is not None:
             boxes.append((tight, loose or tight))
     return merge_boxes(boxes, geometry.width_pt, geometry.height_pt)
+
+
+def _is_picture(page: Any) -> bool:
+    """Whether images cover a good part of the page, or it is drawn with lines (letters as outlines)."""
+    width_pt, height_pt = page.get_size()
+    covered, drawn = 0.0, 0
+    for item in islice(page.get_objects(max_depth=3), _MOST_OBJECTS):
+        if item.type == pdfium.FPDF_PAGEOBJ_IMAGE:
+            left, bottom, right, top = item.get_bounds()
+            covered += max(0.0, right - left) * max(0.0, top - bottom)
+        drawn += item.type == pdfium.FPDF_PAGEOBJ_PATH
+    return covered >= _PICTURE_SHARE * width_pt * height_pt or drawn >= _MOST_OBJECTS // 2
+
+
+def _picture(page: Any) -> Image.Image:
+    """For text recognition, in grey."""
+    width_pt, height_pt = page.get_size()
+    scale = min(RECOGNITION_DPI / 72, math.sqrt(MOST_PIXELS / max(width_pt * height_pt, 1.0)))
+    return page.render(scale=scale, grayscale=True).to_pil()
 
 
 def _close(page: Any, text_page: Any) -> None:

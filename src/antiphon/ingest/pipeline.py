@@ -1,67 +1,55 @@
-"""The ingestion job: parse -> pages -> chunks with tokens -> index -> ready, in steps that survive kill -9.
+"""The ingestion job: a worker reads, `Intake` stores and indexes page by page, then the document is ready; steps survive kill -9.
 
-A job (kind INGEST_JOB, subject the document) notes each finished step in the transaction of the step's rows; a repeated
-job goes on behind it. Every slice looks at the document first: one that was deleted or replaced takes nothing more. The
-document is searchable from the first indexed slice. Payload: {version?, sha256?}; a version above the document's replaces
-it when ready, and the old one serves until then. Subsystem: docs/subsystems/ingestion.md.
-Tests: tests/integration/test_ingest_pipeline.py, test_ingest_crash.py.
+A job (kind INGEST_JOB, subject the document) notes each finished step in the transaction of the step's rows; a repeated job
+goes on behind it. Every slice looks at the document first: one that was deleted, or whose version was overtaken, takes nothing
+more. A newer version (`REPLACEMENTS`) is built beside the old one, which serves until one small transaction puts the new one in
+its place; what is left of the old one a job removes. Small files are read in batches (`run_light`). Payload: {version, sha256,
+light?}. Subsystem: docs/subsystems/ingestion.md. Tests: tests/integration/test_ingest_pipeline.py, test_ingest_crash.py,
+test_ingest_versions.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from pathlib import PurePath
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct, structs
+import msgspec
+from msgspec import structs, to_builtins
 
 from antiphon.access.scope import system_scope
 from antiphon.config.settings import Settings
-from antiphon.core.errors import AntiphonError
+from antiphon.core.errors import AntiphonError, Conflict
 from antiphon.core.failpoints import failpoint
 from antiphon.core.runtime import Runtime
+from antiphon.ingest import wire
 from antiphon.ingest.chunker import CHUNKER_VERSION, ChunkRules
-from antiphon.ingest.document import ChunkDraft, Furniture, Heading, ParsedDocument, ParsedPage
+from antiphon.ingest.intake import STEP_PARSED, STEP_READING, Committed, Intake, Told, outline_of, stored_document
 from antiphon.ingest.leftovers import Leftovers
+from antiphon.ingest.light import LightDocument
+from antiphon.ingest.passwords import Passwords
 from antiphon.ingest.pdf_text_version import MENDING_VERSION
-from antiphon.ingest.slices import SliceSize
-from antiphon.ingest.worker import ParserPool
+from antiphon.ingest.removal import version_removal
+from antiphon.ingest.work import DocumentGone, Work, version_of
+from antiphon.ingest.worker import ParserPool, error_of
 from antiphon.protocol.events import DocumentFailed, DocumentProgress, DocumentReady, Event
 from antiphon.storage.blobs.contract import BlobStore
 from antiphon.storage.jobs.contract import Job, JobQueue
-from antiphon.storage.lexical.contract import Chunk, LexicalIndex
+from antiphon.storage.lexical.contract import LexicalIndex
 from antiphon.storage.lexical.tokens import TOKENISER_VERSION
-from antiphon.storage.records.contract import Store, Transaction
-from antiphon.storage.records.rows import DOCUMENTS, PAGES, DocumentRow, PageRow
+from antiphon.storage.records.contract import Store, Transaction, Urgency
+from antiphon.storage.records.rows import DOCUMENTS, LAYOUTS, PAGES, REPLACEMENTS, DocumentRow, ReplacementRow
 
 INGEST_JOB: Final = "ingest"
+LIGHT_BYTES: Final = 64 * 1024
+"""Files up to this size are read in batches, when their kind is quick to read (library/documents.py decides)."""
+LIGHT_TIMEOUT_S: Final = 20.0
 OnEvent = Callable[[str, Event], None]
 """(workspace id, event). Called in the loop's thread after the commit; must not wait."""
 
-STEP_PARSED: Final = "parsed"
-STEP_INDEXING: Final = "indexing"
 STEP_READY: Final = "ready"
 _PROGRESS_INTERVAL_S: Final = 0.1
-_PAGE_SLICE_CHARACTERS: Final = 400_000
 _EVERYTHING: Final = system_scope("ingestion: jobs act for the server")
-
-
-class DocumentGone(Exception):
-    """The document was deleted or replaced while the job ran: there is nothing left to do, and nothing to tell."""
-
-
-class _Work(Struct, kw_only=True):
-    """What one run of the job carries from step to step. `fresh`: the version is the document's own, not yet shown."""
-
-    job: Job
-    document: DocumentRow
-    version: int
-    sha256: str
-    password: str | None
-
-    @property
-    def fresh(self) -> bool:
-        return self.version == self.document.version
 
 
 class IngestPipeline:
@@ -78,39 +66,60 @@ class IngestPipeline:
         settings: Settings,
         runtime: Runtime,
         on_event: OnEvent,
+        passwords: Passwords,
     ) -> None:
         self._store = store
         self._jobs = jobs
         self._blobs = blobs
         self._index = index
         self._pool = pool
+        self._runtime = runtime
         self._clock = runtime.clock
         self._on_event = on_event
+        self._passwords = passwords
         self._leftovers = Leftovers(store, jobs, index, runtime.clock)
         self._rules = ChunkRules(
             characters=settings.ingest.chunk_characters, overlap_characters=settings.ingest.overlap_characters
         )
+        self._recipe = (
+            f"{CHUNKER_VERSION}/{TOKENISER_VERSION}/{MENDING_VERSION}/{self._rules.characters}/{self._rules.overlap_characters}"
+        )
 
-    async def run(self, job: Job, *, password: str | None = None) -> None:
+    async def run(self, job: Job) -> None:
         """Works the claimed job to its end and finishes it. Raises AntiphonError for what `fail` should record,
         DocumentGone, and Conflict when the claim is lost."""
         failpoint("ingest.after_claim")
-        work = await self._begin(job, password)
-        step = job.step
-        if step != STEP_READY:
-            document = None
-            if step not in {STEP_PARSED, STEP_INDEXING}:
-                document = await self._parse(work)
-                step = STEP_PARSED
-            failpoint("ingest.after_parse")
-            await self._index_chunks(work, document or await self._stored_document(work), job.progress)
+        work = await self._begin(job)
+        if job.step != STEP_READY:
+            committed = await self._take_up(work)
+            intake = self._intake(work, committed)
+            if work.job.step == STEP_PARSED:
+                await self._cut(work, intake)
+            else:
+                await self._read(work, intake)
             failpoint("ingest.after_index")
-            await self._become_ready(work)
-        await self._drop_other_versions(work)
+            await self._become_ready(work, intake.committed)
         await self._jobs.finish(job)
-        row = await self._store.read(lambda tx: tx.get(DOCUMENTS, _EVERYTHING, job.subject))
-        if row is not None and row.deleted_at is None:
-            self._tell(work, DocumentReady(document_id=row.id, name=row.name, passages=row.passages))
+        await self._tell_ready(work)
+
+    async def run_light(self, jobs: Sequence[Job], *, reading: Callable[[str], None]) -> None:
+        """Reads several small documents in one worker, each committed whole in one transaction. One that ends the worker goes
+        back to the queue, where it is not light any more; so do those that need more than one transaction. `reading` is told
+        the document that is being read, "" at the end. Other failures are recorded with their documents."""
+        works: list[Work] = []
+        for job in jobs:
+            try:
+                works.append(await self._begin(job))
+            except DocumentGone:
+                await self._finish_quietly(job)
+        commits: list[asyncio.Task[None]] = []
+        try:
+            while works:
+                done = await self._read_light(works, commits, reading)
+                works = works[done:]
+        finally:
+            reading("")
+            await asyncio.gather(*commits)
 
     async def fail(self, job: Job, error: AntiphonError) -> None:
         """Records the failure with the document and ends the job for good. Raises Conflict when the claim is lost."""
@@ -119,18 +128,22 @@ class IngestPipeline:
             told["data"] = error.data
             if error.data.get("reason") == "password_required":
                 told["code"] = "password_required"  # names.md, `retry`
+                self._passwords.forget(job.subject)
         failed: list[DocumentRow] = []
 
         def mark(tx: Transaction) -> None:
             row = tx.get(DOCUMENTS, _EVERYTHING, job.subject)
-            if row is not None and row.deleted_at is None:
-                failed.append(row)
-                # an older version, when there is one, stays searchable
-                searchable = row.searchable and _target_version(job, row) != row.version
-                tx.update(
-                    DOCUMENTS, _EVERYTHING, row.id, state="failed", error=told, progress=None, searchable=searchable,
-                    updated_at=self._clock.now(),
-                )  # fmt: skip
+            if row is None or row.deleted_at is not None:
+                return
+            failed.append(row)
+            version = version_of(job, row)
+            if version != row.version:
+                self._jobs.enqueue(tx, version_removal(row, version, "", self._runtime))
+            # an older version, when there is one, stays searchable
+            tx.update(
+                DOCUMENTS, _EVERYTHING, row.id, state="failed", error=told, progress=None,
+                searchable=row.searchable and version != row.version, updated_at=self._clock.now(),
+            )  # fmt: skip
 
         await self._jobs.fail(job, told, work=mark)
         for row in failed:
@@ -138,197 +151,216 @@ class IngestPipeline:
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
-    async def _begin(self, job: Job, password: str | None) -> _Work:
-        row = await self._store.read(lambda tx: tx.get(DOCUMENTS, _EVERYTHING, job.subject))
-        if row is None or row.deleted_at is not None or _target_version(job, row) < row.version:
+    async def _begin(self, job: Job) -> Work:
+        def look(tx: Transaction) -> tuple[DocumentRow | None, ReplacementRow | None]:
+            return tx.get(DOCUMENTS, _EVERYTHING, job.subject), tx.get(REPLACEMENTS, _EVERYTHING, job.subject)
+
+        row, replacement = await self._store.read(look)
+        if row is None:
             raise DocumentGone
-        version = _target_version(job, row)
-        sha256 = str(job.payload.get("sha256") or row.sha256)
-        return _Work(job=job, document=row, version=version, sha256=sha256, password=password)
+        work = Work(
+            job=job, document=row, version=version_of(job, row), sha256=str(job.payload.get("sha256") or row.sha256),
+            replacement=replacement,
+        )  # fmt: skip
+        work.demand_current(row, replacement)
+        return work
 
-    async def _parse(self, work: _Work) -> ParsedDocument:
-        await self._leftovers.remove(work.job, work.document.id, work.version)
-        await self._advance(work, "", lambda tx: self._show(tx, work, state="parsing", error=None))
-        began_s = told_s = self._clock.monotonic()
+    async def _take_up(self, work: Work) -> Committed:
+        """What an interrupted run left and can be built on; else everything of it is removed."""
+        job = work.job
+        try:
+            committed = msgspec.convert(job.progress, Committed)
+        except msgspec.ValidationError:
+            committed = Committed(recipe="")
+        if job.step in {STEP_READING, STEP_PARSED} and committed.recipe == self._recipe:
+            if job.step == STEP_READING:
+                await self._leftovers.remove_pages(job, work.document.id, work.version, behind=committed.laid)
+            return committed
+        await self._leftovers.remove(job, work.document.id, work.version)
+        await self._advance(work, STEP_READING, lambda tx: self._show(tx, work, {"state": "parsing", "error": None}), {})
         self._tell(work, DocumentProgress(document_id=work.document.id, stage="parsing"))
+        return Committed(recipe=self._recipe)
 
-        def progress(done: int, total: int) -> None:
-            nonlocal told_s
+    def _intake(self, work: Work, committed: Committed) -> Intake:
+        began_s = self._clock.monotonic()
+        told_s = began_s - 1
+        searchable = committed.indexed > 0
+
+        def tell(told: Told) -> None:
+            nonlocal told_s, searchable
             now_s = self._clock.monotonic()
-            if now_s - told_s >= _PROGRESS_INTERVAL_S:
-                told_s = now_s
-                self._tell_progress(work, "parsing", done, total, began_s, pages_ready=0)
+            first = told.stage == "indexing" and not searchable
+            if not first and now_s - told_s < _PROGRESS_INTERVAL_S:
+                return
+            told_s, searchable = now_s, searchable or first
+            self._tell(work, _progress(work, told, (now_s - began_s) * 1000))
 
-        path = self._blobs.local_path(work.sha256)
-        parsed = await self._pool.parse(path, work.document.name, password=work.password, on_progress=progress)
-        slices = list(_page_slices(parsed.pages))
-        for pages in slices[:-1]:
-            await self._advance(work, "", lambda tx, pages=pages: self._insert_pages(tx, work, pages))
-        facts: dict[str, Any] = {
-            "state": "indexing", "pages": len(parsed.pages), "pages_ready": 0, "passages": 0,
-            "outline": [_outline_entry(heading) for heading in parsed.outline], "media_type": parsed.media_type,
-            "title": parsed.title or PurePath(work.document.name).stem,
-        }  # fmt: skip
-
-        def last(tx: Transaction) -> None:
-            self._insert_pages(tx, work, slices[-1])
-            self._show(tx, work, **(facts if work.fresh else {"state": "indexing"}))
-
-        left = {
-            "facts": {name: facts[name] for name in ("outline", "title", "media_type", "pages")},
-            "furniture": [[item.page, item.start, item.end] for item in parsed.furniture],
-        }
-        await self._advance(work, STEP_PARSED, last, progress=left)
-        work.job = _at_step(work.job, STEP_PARSED, left)
-        return parsed
-
-    async def _stored_document(self, work: _Work) -> ParsedDocument:
-        """What `_parse` committed, for a job that goes on after a restart."""
-        where = {"document_id": work.document.id, "version": work.version}
-        rows = await self._store.read(lambda tx: tx.find(PAGES, _EVERYTHING, where, order="number"))
-        facts: Mapping[str, Any] = work.job.progress.get("facts", {})
-        return ParsedDocument(
-            media_type=str(facts.get("media_type", "")), title=str(facts.get("title", "")),
-            paged=bool(rows) and rows[0].width_pt is not None,
-            pages=[ParsedPage(number=row.number, text=row.text, width_pt=row.width_pt, height_pt=row.height_pt) for row in rows],
-            outline=[
-                Heading(title=entry["title"], level=entry["level"], page=entry["page"], start=entry["start"])
-                for entry in facts.get("outline", ())
-            ],
-            furniture=[
-                Furniture(page=page, start=start, end=end) for page, start, end in work.job.progress.get("furniture", ())
-            ],
+        return Intake(
+            work, committed, index=self._index, clock=self._clock, tell=tell,
+            advance=lambda step, change, progress: self._advance(work, step, change, progress),
+            show=lambda tx, changes: self._show(tx, work, changes),
         )  # fmt: skip
 
-    async def _index_chunks(self, work: _Work, document: ParsedDocument, progress: Mapping[str, Any]) -> None:
-        recipe = (
-            f"{CHUNKER_VERSION}/{TOKENISER_VERSION}/{MENDING_VERSION}/{self._rules.characters}/{self._rules.overlap_characters}"
-        )
-        facts: Mapping[str, Any] = work.job.progress.get("facts", {})
-        indexed = int(progress.get("indexed", 0)) if progress.get("recipe") == recipe else 0
-        if not indexed:
-            await self._leftovers.remove_chunks(work.job, work.document.id, work.version)
-        size = SliceSize()
-        began_s = self._clock.monotonic()
-        last_page = document.pages[-1].number if document.pages else 0
-        title = str(facts.get("title", "")) or document.title
-        async with self._pool.chunks(document, self._rules, title=title, skip=indexed) as batches:
-            async for drafts in _resliced(batches, size):
-                chunks = [_chunk(work, draft) for draft in drafts]
-                indexed += len(chunks)
-                pages_ready = last_page if document.paged is False else chunks[-1].page
-                left = {**work.job.progress, "recipe": recipe, "indexed": indexed}
+    async def _read(self, work: Work, intake: Intake) -> None:
+        file = await self._file(work, intake.committed)
+        async with self._pool.read([file], self._rules) as replies:
+            async for reply in replies:
+                if isinstance(reply, wire.Unreadable):
+                    raise error_of(reply)
+                await intake.take(reply)
 
-                def add(
-                    tx: Transaction, chunks: list[Chunk] = chunks, pages: int = pages_ready, passages: int = indexed
-                ) -> float:
-                    start_s = self._clock.monotonic()
-                    self._index.add(tx, chunks)
-                    if work.fresh:
-                        self._show(tx, work, searchable=True, pages_ready=pages, passages=passages)
-                    return (self._clock.monotonic() - start_s) * 1000
+    async def _cut(self, work: Work, intake: Intake) -> None:
+        """Goes on with the chunks of pages that are all stored."""
+        where = {"document_id": work.document.id, "version": work.version}
+        pages = await self._store.read(lambda tx: tx.find(PAGES, _EVERYTHING, where, order="number"))
+        layouts = await self._store.read(lambda tx: tx.find(LAYOUTS, _EVERYTHING, where, order="number"))
+        document = stored_document(pages, layouts, intake.committed)
+        title = intake.committed.title or work.stem
+        async with self._pool.chunks(document, self._rules, title=title, skip=intake.committed.indexed) as batches:
+            async for drafts in batches:
+                await intake.take(wire.Chunks(chunks=drafts))
 
-                size.measured(len(chunks), await self._advance(work, STEP_INDEXING, add, progress=left))
-                self._tell_progress(work, "indexing", pages_ready, last_page, began_s, pages_ready=pages_ready)
-        work.job = _at_step(work.job, STEP_INDEXING, {**work.job.progress, "recipe": recipe, "indexed": indexed})
+    async def _file(self, work: Work, committed: Committed) -> wire.FileToRead:
+        recognised: dict[int, str] = {}
+        if committed.laid:
+            where = {"document_id": work.document.id, "version": work.version}
+            layouts = await self._store.read(lambda tx: tx.find(LAYOUTS, _EVERYTHING, where))
+            numbers = [row.number for row in layouts if row.words]
+            if numbers:
+                known = {**where, "number": ("in", numbers)}
+                rows = await self._store.read(lambda tx: tx.find(PAGES, _EVERYTHING, known))
+                recognised = {row.number: row.text for row in rows}
+        return self._file_to_read(work, skip_pages=committed.laid, skip_chunks=committed.indexed, recognised=recognised)
 
-    async def _become_ready(self, work: _Work) -> None:
-        facts: Mapping[str, Any] = work.job.progress.get("facts", {})
-        indexed = int(work.job.progress.get("indexed", 0))
+    def _file_to_read(self, work: Work, **skipped: Any) -> wire.FileToRead:
+        return wire.FileToRead(
+            path=str(self._blobs.local_path(work.sha256)), name=work.name, title=work.stem,
+            password=self._passwords.of(work.document.id), **skipped,
+        )  # fmt: skip
 
-        def show(tx: Transaction) -> None:
-            self._show(
-                tx, work, state="ready", searchable=True, error=None, progress=None, version=work.version, sha256=work.sha256,
-                passages=indexed, pages_ready=int(facts.get("pages", 0)), **facts,
-            )  # fmt: skip
+    async def _become_ready(self, work: Work, committed: Committed) -> None:
+        where = {"document_id": work.document.id, "version": work.version}
+        outline = await self._store.read(lambda tx: outline_of(tx.find(LAYOUTS, _EVERYTHING, where, order="number")))
+        await self._advance(work, STEP_READY, lambda tx: self._put_in_place(tx, work, committed, outline), None)
 
-        await self._advance(work, STEP_READY, show)
+    def _put_in_place(self, tx: Transaction, work: Work, committed: Committed, outline: list[dict[str, Any]]) -> None:
+        """The one small transaction with which a version is the document's."""
+        replaced = work.document.version if not work.fresh else None
+        changes: dict[str, Any] = {
+            "state": "ready", "searchable": True, "progress": None, "version": work.version, "sha256": work.sha256,
+            "passages": committed.indexed, "pages": committed.total, "pages_ready": committed.total, "outline": outline,
+            "title": committed.title or work.stem, "media_type": committed.media_type,
+            "error": {"code": "partial", "message": committed.shortfall} if committed.shortfall else None,
+        }  # fmt: skip
+        if replaced is not None and work.replacement is not None:
+            changes |= {"name": work.replacement.name, "bytes": work.replacement.bytes}
+            tx.delete(REPLACEMENTS, _EVERYTHING, {"id": work.document.id})
+            self._jobs.enqueue(tx, version_removal(work.document, replaced, work.document.sha256, self._runtime))
+        self._show(tx, work, changes)
 
-    async def _drop_other_versions(self, work: _Work) -> None:
-        for version in range(1, work.version):
-            await self._leftovers.remove(work.job, work.document.id, version)
+    # --- batches ------------------------------------------------------------------------------------------------------
+
+    async def _read_light(self, works: Sequence[Work], commits: list[asyncio.Task[None]], reading: Callable[[str], None]) -> int:
+        """Reads on until all are read or one ends the worker; how many are dealt with."""
+        done = 0
+        reading(works[0].document.id)
+        light = LightDocument(works[0])
+        try:
+            files = [self._file_to_read(work) for work in works]
+            async with self._pool.read(files, self._rules, timeout_s=LIGHT_TIMEOUT_S) as replies:
+                async for reply in replies:
+                    light.take(reply)
+                    if not isinstance(reply, wire.Finished | wire.Unreadable):
+                        continue
+                    if isinstance(reply, wire.Unreadable):
+                        await self._fail_quietly(works[done].job, error_of(reply))
+                    else:
+                        commits.append(asyncio.create_task(self._commit_light(light), name="light-document"))
+                    done += 1
+                    if done < len(works):
+                        light = LightDocument(works[done])
+                        reading(works[done].document.id)
+        except AntiphonError as error:
+            if done < len(works):
+                await self._put_back(works[done].job, error)
+                done += 1
+        return done
+
+    async def _commit_light(self, light: LightDocument) -> None:
+        work = light.work
+        if light.too_much:
+            await self._put_back(work.job, Conflict("The document has more text than is stored at once."))
+            return
+        committed = light.committed(self._recipe)
+
+        def everything(tx: Transaction) -> None:
+            self._demand_current(tx, work)
+            light.insert(tx, self._index)
+            self._put_in_place(tx, work, committed, light.outline)
+
+        try:
+            await self._jobs.finish(work.job, work=everything, urgency=Urgency.INGEST)
+        except DocumentGone:
+            await self._finish_quietly(work.job)
+        except Conflict:
+            return  # cancelled meanwhile
+        else:
+            self._tell(work, _progress(work, light.told, 0.0))
+            await self._tell_ready(work, passages=committed.indexed)
+
+    async def _put_back(self, job: Job, error: AntiphonError) -> None:
+        try:
+            await self._jobs.fail(job, {"code": error.code, "message": error.message}, retry_after_s=0.0)
+        except Conflict:
+            return  # cancelled meanwhile
+
+    async def _fail_quietly(self, job: Job, error: AntiphonError) -> None:
+        try:
+            await self.fail(job, error)
+        except Conflict:
+            return
+
+    async def _finish_quietly(self, job: Job) -> None:
+        try:
+            await self._jobs.finish(job)
+        except Conflict:
+            return
 
     # --- parts of steps -----------------------------------------------------------------------------------------------
 
     async def _advance(
-        self, work: _Work, step: str, change: Callable[[Transaction], Any], progress: Mapping[str, Any] | None = None
+        self, work: Work, step: str, change: Callable[[Transaction], Any], progress: Mapping[str, Any] | None
     ) -> Any:
-        """`change` and the step's mark together, unless the document is gone."""
+        """`change` and the step's mark together, unless the document is gone. `step` "": the present one stays."""
 
         def guarded(tx: Transaction) -> Any:
-            row = tx.get(DOCUMENTS, _EVERYTHING, work.document.id)
-            if row is None or row.deleted_at is not None or row.version > work.version:
-                raise DocumentGone
+            self._demand_current(tx, work)
             return change(tx)
 
-        return await self._jobs.advance(work.job, step=step, work=guarded, progress=progress)
+        step = step or work.job.step
+        result = await self._jobs.advance(work.job, step=step, work=guarded, progress=progress)
+        work.job = structs.replace(work.job, step=step)
+        return result
 
-    def _insert_pages(self, tx: Transaction, work: _Work, pages: Sequence[ParsedPage]) -> None:
-        for page in pages:
-            tx.insert(
-                PAGES,
-                PageRow(
-                    id=f"{work.document.id}:{work.version}:{page.number}", document_id=work.document.id,
-                    workspace_id=work.document.workspace_id, version=work.version, number=page.number, text=page.text,
-                    width_pt=page.width_pt, height_pt=page.height_pt,
-                ),
-            )  # fmt: skip
+    def _demand_current(self, tx: Transaction, work: Work) -> None:
+        row = tx.get(DOCUMENTS, _EVERYTHING, work.document.id)
+        work.demand_current(row, tx.get(REPLACEMENTS, _EVERYTHING, work.document.id))
 
-    def _show(self, tx: Transaction, work: _Work, **changes: Any) -> None:
+    def _show(self, tx: Transaction, work: Work, changes: Mapping[str, Any]) -> None:
         tx.update(DOCUMENTS, _EVERYTHING, work.document.id, updated_at=self._clock.now(), **changes)
 
-    def _tell(self, work: _Work, event: Event) -> None:
+    def _tell(self, work: Work, event: Event) -> None:
         self._on_event(work.document.workspace_id, event)
 
-    def _tell_progress(self, work: _Work, stage: str, done: int, total: int, began_s: float, *, pages_ready: int) -> None:
-        elapsed_ms = (self._clock.monotonic() - began_s) * 1000
-        eta_ms = int(elapsed_ms / done * (total - done)) if done and total else None
-        self._tell(
-            work,
-            DocumentProgress(
-                document_id=work.document.id, stage=stage, done=done, total=total, pages_ready=pages_ready, eta_ms=eta_ms
-            ),
-        )  # fmt: skip
+    async def _tell_ready(self, work: Work, passages: int | None = None) -> None:
+        if passages is None:
+            row = await self._store.read(lambda tx: tx.get(DOCUMENTS, _EVERYTHING, work.document.id))
+            if row is None or row.deleted_at is not None:
+                return
+            passages = row.passages
+        self._tell(work, DocumentReady(document_id=work.document.id, name=work.name, passages=passages))
 
 
-def _target_version(job: Job, row: DocumentRow) -> int:
-    return int(job.payload.get("version") or row.version)
-
-
-def _at_step(job: Job, step: str, progress: Mapping[str, Any]) -> Job:
-    return structs.replace(job, step=step, progress=dict(progress))
-
-
-def _outline_entry(heading: Heading) -> dict[str, Any]:
-    return {"title": heading.title, "level": heading.level, "page": heading.page, "start": heading.start}
-
-
-def _chunk(work: _Work, draft: ChunkDraft) -> Chunk:
-    return Chunk(
-        document_id=work.document.id, workspace_id=work.document.workspace_id, version=work.version, ordinal=draft.ordinal,
-        page=draft.page, anchor=draft.anchor, start=draft.start, end=draft.end, text=draft.text,
-        heading_path=draft.heading_path, tokeniser_version=TOKENISER_VERSION, tokens=draft.tokens,
-    )  # fmt: skip
-
-
-def _page_slices(pages: Sequence[ParsedPage]) -> list[list[ParsedPage]]:
-    """At least one slice, each of about the text that is written in a few milliseconds."""
-    slices: list[list[ParsedPage]] = [[]]
-    characters = 0
-    for page in pages:
-        if characters > _PAGE_SLICE_CHARACTERS:
-            slices.append([])
-            characters = 0
-        slices[-1].append(page)
-        characters += len(page.text) + 1000
-    return slices
-
-
-async def _resliced(batches: AsyncIterator[list[ChunkDraft]], size: SliceSize) -> AsyncIterator[list[ChunkDraft]]:
-    """The same drafts in slices of the size that is right at each moment."""
-    async for batch in batches:
-        position = 0
-        while position < len(batch):
-            slice_ = batch[position : position + size.rows]
-            position += len(slice_)
-            yield slice_
+def _progress(work: Work, told: Told, elapsed_ms: float) -> DocumentProgress:
+    eta_ms = int(elapsed_ms / told.done * (told.total - told.done)) if told.done and told.total else None
+    return DocumentProgress(document_id=work.document.id, eta_ms=eta_ms, **to_builtins(told))

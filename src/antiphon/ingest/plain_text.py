@@ -13,7 +13,16 @@ from typing import Final
 
 from antiphon.core.errors import TooLarge, Unsupported
 from antiphon.ingest.decoding import decode
-from antiphon.ingest.document import MOST_CHARACTERS, MOST_HEADINGS, Furniture, Heading, PageRectangles, ParsedPage, storable
+from antiphon.ingest.document import (
+    MOST_CHARACTERS,
+    MOST_HEADINGS,
+    AnchorMark,
+    Furniture,
+    Heading,
+    PageRectangles,
+    ParsedPage,
+)
+from antiphon.ingest.text_formats.mending import mended
 
 _CHAPTER: Final = re.compile(
     r"^(?:第[一二三四五六七八九十百\d]{1,4}(?P<unit>[编篇章节])(?:[ \t\u3000]+\S|[ \t\u3000]*$)|(?P<number>\d{1,2}(?:\.\d{1,2}){0,3})\.?[ \t]+[A-Z\u4e00-\u9fff])"
@@ -23,11 +32,16 @@ _LONGEST_CHAPTER_LINE: Final = 60
 _SENTENCE_END: Final = tuple(".。!！?？;；,，:：")
 
 
-def read_text(path: Path) -> str:
-    """Raises TooLarge before reading a file that can't fit."""
+def demand_size(path: Path) -> None:
+    """Raises TooLarge for a file whose text can't fit, before it is read."""
     if path.stat().st_size > 4 * MOST_CHARACTERS:
         raise TooLarge(f"The text is longer than {MOST_CHARACTERS:,} characters: split the file.")
-    text = storable(decode(path.read_bytes()))
+
+
+def read_text(path: Path) -> str:
+    """Decoded and mended. Raises TooLarge as `demand_size`, or when the text turns out too long."""
+    demand_size(path)
+    text = mended(decode(path.read_bytes()))
     if len(text) > MOST_CHARACTERS:
         raise TooLarge(f"The text is longer than {MOST_CHARACTERS:,} characters: split the file.")
     return text
@@ -45,21 +59,25 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
 
 
 class TextDocument:
-    """An open document without pages. `headings` finds the outline in the text."""
+    """An open document without pages: its text, and the headings and anchors found in it."""
 
     paged = False
 
-    def __init__(self, text: str, title: str, outline: list[Heading]) -> None:
+    def __init__(self, text: str, title: str, outline: list[Heading], anchors: list[AnchorMark] | None = None) -> None:
         self.title = title
         self.page_total = 1
         self._text = text
         self._outline = outline
+        self._anchors = anchors or []
 
     def pages(self) -> Iterator[ParsedPage]:
         yield ParsedPage(number=1, text=self._text)
 
     def outline(self) -> list[Heading]:
         return self._outline
+
+    def anchors(self) -> list[AnchorMark]:
+        return self._anchors
 
     def furniture(self) -> list[Furniture]:
         return []

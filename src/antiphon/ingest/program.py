@@ -49,7 +49,7 @@ def run_program(
     command: Sequence[str],
     *,
     timeout_s: float,
-    input: bytes = b"",
+    given: bytes = b"",
     environment: Mapping[str, str] | None = None,
 ) -> Finished:
     """Waits for its end. Raises Timeout after killing it; OSError when it can't be started. The working folder is the worker's."""
@@ -60,7 +60,7 @@ def run_program(
         preexec_fn=guard.loosen,  # noqa: PLW1509 - workers have one thread
     )  # fmt: skip
     try:
-        output, complaints = process.communicate(input, timeout=timeout_s)
+        output, complaints = process.communicate(given, timeout=timeout_s)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final, TypeVar, assert_never
 
 from antiphon.core.errors import AntiphonError, BadRequest, TooLarge
+from antiphon.ingest.anchors import Anchored
 from antiphon.ingest.chunker import chunks_of
-from antiphon.ingest.document import ParsedPage
-from antiphon.ingest.media_type import HEAD_BYTES, media_type_of
-from antiphon.ingest.parsers import OpenDocument, ParserSpec, load_parser, parser_target
+from antiphon.ingest.parsers import ParserSpec, open_file
+from antiphon.ingest.reading import batches, page_length, read_files
 from antiphon.ingest.wire import (
     LENGTH_BYTES,
     Chunks,
@@ -30,6 +30,7 @@ from antiphon.ingest.wire import (
     Pages,
     Parse,
     Parsed,
+    Read,
     Reply,
     Task,
     decode_task,
@@ -50,16 +51,17 @@ def serve(connection: socket.socket, specs: Sequence[ParserSpec]) -> None:
         for reply in replies(task, specs):
             connection.sendall(encode(reply))
         reply = Done()
-    except AntiphonError as error:
-        reply = Failed(code=error.code, message=error.message, data=error.data)
     except ConnectionError:
         return
     except Exception as error:  # noqa: BLE001 - the task boundary: whatever a broken file provokes becomes its failure
-        reply = _failure(error)
+        reply = failure_of(error)
     connection.sendall(encode(reply))
 
 
-def _failure(error: Exception) -> Failed:
+def failure_of(error: Exception) -> Failed:
+    """What is told of an error: our own as it is, anything else as the file's fault."""
+    if isinstance(error, AntiphonError):
+        return Failed(code=error.code, message=error.message, data=error.data)
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return Failed(code=TooLarge.code, message="The document needs more memory than one may take: split it.")
     return Failed(
@@ -88,46 +90,26 @@ def replies(task: Task, specs: Sequence[ParserSpec]) -> Iterator[Reply]:
             document = task.document
             drafts = chunks_of(document, task.rules, title=task.title)
             wanted = (draft for draft in drafts if draft.ordinal >= task.skip)
-            for chunks in _batches(wanted, lambda draft: len(draft.text) + len(draft.tokens)):
+            for chunks in batches(wanted, lambda draft: len(draft.text) + len(draft.tokens)):
                 yield Chunks(chunks=chunks)
+        case Read():
+            yield from read_files(task, specs, failure_of)
         case Locate():
-            with closing(_open(Path(task.path), "", task.password, specs)[1]) as opened:
+            with closing(open_file(Path(task.path), "", task.password, specs)[1]) as opened:
                 yield Located(rectangles=opened.rectangles(task.page, task.start, task.end))
         case Draw():
-            with closing(_open(Path(task.path), "", task.password, specs)[1]) as opened:
+            with closing(open_file(Path(task.path), "", task.password, specs)[1]) as opened:
                 yield Drawn(png=opened.page_image(task.page, task.width_px))
         case _:
             assert_never(task)
 
 
-def _open(path: Path, name: str, password: str | None, specs: Sequence[ParserSpec]) -> tuple[str, OpenDocument]:
-    with path.open("rb") as file:
-        media_type = media_type_of(file.read(HEAD_BYTES), name)
-    return media_type, load_parser(parser_target(specs, media_type))(path, password)
-
-
 def _parse(task: Parse, specs: Sequence[ParserSpec]) -> Iterator[Reply]:
-    media_type, opened = _open(Path(task.path), task.name, task.password, specs)
+    media_type, opened = open_file(Path(task.path), task.name, task.password, specs)
     with closing(opened):
-        for pages in _batches(opened.pages(), _page_length):
+        for pages in batches(opened.pages(), page_length):
             yield Pages(pages=pages, total=opened.page_total)
         yield Parsed(
-            media_type=media_type, title=opened.title, paged=opened.paged, outline=opened.outline(), furniture=opened.furniture()
+            media_type=media_type, title=opened.title, paged=opened.paged, outline=opened.outline(), furniture=opened.furniture(),
+            anchors=opened.anchors() if isinstance(opened, Anchored) else [],
         )  # fmt: skip
-
-
-def _page_length(page: ParsedPage) -> int:
-    return len(page.text) + 100
-
-
-def _batches(items: Iterable[T], length: Callable[[T], int]) -> Iterator[list[T]]:
-    batch: list[T] = []
-    characters = 0
-    for item in items:
-        batch.append(item)
-        characters += length(item)
-        if characters >= _FRAME_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch

@@ -45,6 +45,28 @@ class Cut(Struct, tag=True, frozen=True, kw_only=True):
     skip: int = 0
 
 
+class FileToRead(Struct, frozen=True, kw_only=True):
+    """`title` stands in where the document has none. What an interrupted reading has committed is not sent again: pages up to
+    and with `skip_pages`, chunks with an ordinal below `skip_chunks`. `recognised`: the text of those of the pages that was read
+    off pictures, which is not done twice."""
+
+    path: str
+    name: str
+    title: str
+    password: str | None = None
+    skip_pages: int = 0
+    skip_chunks: int = 0
+    recognised: dict[int, str] = {}
+
+
+class Read(Struct, tag=True, frozen=True, kw_only=True):
+    """Pages, what stands where on them, and chunks, in one go. Of each file in turn come `Opened`, then any number of (`Pages`,
+    `Section`, `Chunks`), then `Finished`; or, anywhere, `Unreadable`."""
+
+    files: list[FileToRead]
+    rules: ChunkRules
+
+
 class Locate(Struct, tag=True, frozen=True, kw_only=True):
     path: str
     page: int
@@ -60,13 +82,7 @@ class Draw(Struct, tag=True, frozen=True, kw_only=True):
     password: str | None = None
 
 
-Task = Parse | Cut | Locate | Draw
-
-
-class Conversion(Struct, tag=True, frozen=True, kw_only=True):
-    """The file must be converted first: the task is to be given to a worker with a converter's limits."""
-
-    media_type: str
+Task = Parse | Cut | Read | Locate | Draw
 
 
 class Pages(Struct, tag=True, frozen=True, kw_only=True):
@@ -87,6 +103,38 @@ class Chunks(Struct, tag=True, frozen=True, kw_only=True):
     chunks: list[ChunkDraft]
 
 
+class Opened(Struct, tag=True, frozen=True, kw_only=True):
+    """`total`: pages in all; 0 where only the end will tell."""
+
+    media_type: str
+    paged: bool
+    total: int
+
+
+class Section(Struct, tag=True, frozen=True, kw_only=True):
+    """What stands on the pages that were read since the last one, up to and with `last_page`; their chunks follow."""
+
+    last_page: int
+    title: str
+    outline: list[Heading]
+    furniture: list[Furniture]
+    anchors: list[AnchorMark] = []
+
+
+class Finished(Struct, tag=True, frozen=True, kw_only=True):
+    """`shortfall`: a sentence on what could not be read and what would help; empty when all could."""
+
+    shortfall: str = ""
+
+
+class Unreadable(Struct, tag=True, frozen=True, kw_only=True):
+    """This file can't be read; the next one follows."""
+
+    code: str
+    message: str
+    data: dict[str, Any] = {}
+
+
 class Located(Struct, tag=True, frozen=True, kw_only=True):
     rectangles: PageRectangles
 
@@ -105,7 +153,7 @@ class Done(Struct, tag=True, frozen=True, kw_only=True):
     """The task is finished; without it what came before is not trusted to be whole."""
 
 
-Reply = Conversion | Pages | Parsed | Chunks | Located | Drawn | Failed | Done
+Reply = Pages | Parsed | Chunks | Opened | Section | Finished | Unreadable | Located | Drawn | Failed | Done
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _task_decoder: Final = msgspec.msgpack.Decoder(Task)

@@ -27,6 +27,7 @@ from antiphon.ingest import wire
 from antiphon.ingest.chunker import ChunkRules
 from antiphon.ingest.document import ChunkDraft, PageRectangles, ParsedDocument, ParsedPage
 from antiphon.ingest.nursery import NOTICE, ORDER
+from antiphon.ingest.ocr import PAGE_TIMEOUT_S
 from antiphon.ingest.parsers import BUILT_IN_PARSERS, ParserSpec
 
 OnProgress = Callable[[int, int], None]
@@ -38,6 +39,10 @@ _ERRORS: Final[dict[str, type[AntiphonError]]] = {
 _INTERACTIVE: Final = 2
 """Rectangles and page images made at the same time, besides the documents being parsed."""
 _INTERACTIVE_TIMEOUT_S: Final = 20.0
+_RECOGNISED_PAGE_S: Final = PAGE_TIMEOUT_S + 2.0
+"""A page whose text is read off a picture makes its document's time longer by this much."""
+_EXTRA: Final = 3
+"""Readings beside `ingest.workers`: small files and users who would wait behind others' large ones (workers.py)."""
 _END_NOTICE_TIMEOUT_S: Final = 5.0
 _LARGE_BYTES: Final = 2**21
 _BACKSTOP_S: Final = 5.0
@@ -58,7 +63,7 @@ class ParserPool:
         self._ends: dict[int, asyncio.Future[tuple[bytes, int]]] = {}
         self._last_number = 0
         self._closed = False
-        self._parsing = asyncio.Semaphore(self._limits.workers)
+        self._parsing = asyncio.Semaphore(self._limits.workers + _EXTRA)
         self._interactive = asyncio.Semaphore(_INTERACTIVE)
 
     @property
@@ -111,8 +116,20 @@ class ParserPool:
             raise _unexpected()
         return ParsedDocument(
             media_type=end.media_type, title=end.title, paged=end.paged, pages=pages, outline=end.outline,
-            furniture=end.furniture,
+            furniture=end.furniture, anchors=end.anchors,
         )  # fmt: skip
+
+    @asynccontextmanager
+    async def read(
+        self, files: Sequence[wire.FileToRead], rules: ChunkRules, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[AsyncIterator[wire.Reply]]:
+        """Pages, sections and chunks of one file after the other, in one worker, each as soon as it is known; the order of
+        replies is wire.Read's. The worker waits for its reader. Iterating raises what ends the worker itself: Timeout,
+        TooLarge (memory), BadRequest (a crash), ShuttingDown; the file that was being read is to blame."""
+        task = wire.Read(files=list(files), rules=rules)
+        limit_s = self._limits.timeout_s if timeout_s is None else min(timeout_s, self._limits.timeout_s)
+        async with self._parsing, self._work(task, limit_s) as replies:
+            yield replies
 
     @asynccontextmanager
     async def chunks(
@@ -163,8 +180,15 @@ class ParserPool:
         number, connection = self._fork(timeout_s)
         end = self._ends[number]
         try:
-            async with asyncio.timeout(timeout_s + _BACKSTOP_S):
-                yield self._replies(task, connection, end, timeout_s)
+            async with asyncio.timeout(timeout_s + _BACKSTOP_S) as limit:
+
+                def extend(seconds: float) -> None:
+                    when = limit.when()
+                    if when is not None:
+                        limit.reschedule(when + seconds)
+                        self._order(b"E", number, seconds)
+
+                yield self._replies(task, connection, end, timeout_s, extend)
         except TimeoutError as error:
             raise _too_slow(timeout_s) from error
         finally:
@@ -175,7 +199,12 @@ class ParserPool:
                 end.cancel()
 
     async def _replies(
-        self, task: wire.Task, connection: socket.socket, end: asyncio.Future[tuple[bytes, int]], timeout_s: float
+        self,
+        task: wire.Task,
+        connection: socket.socket,
+        end: asyncio.Future[tuple[bytes, int]],
+        timeout_s: float,
+        extend: Callable[[float], None],
     ) -> AsyncIterator[wire.Reply]:
         loop = asyncio.get_running_loop()
         try:
@@ -187,9 +216,11 @@ class ParserPool:
                 body = await _receive(connection, wire.frame_length(prefix))
                 reply = wire.decode_reply(body) if len(body) < _LARGE_BYTES else await asyncio.to_thread(wire.decode_reply, body)
                 if isinstance(reply, wire.Failed):
-                    raise _ERRORS.get(reply.code, BadRequest)(reply.message, data=reply.data)
+                    raise error_of(reply)
                 if isinstance(reply, wire.Done):
                     return
+                if isinstance(reply, wire.Pages) and (recognised := sum(page.recognised for page in reply.pages)):
+                    extend(recognised * _RECOGNISED_PAGE_S)
                 yield reply
         except (EOFError, ConnectionError) as error:
             raise await self._why_it_ended(end, timeout_s) from error
@@ -236,10 +267,10 @@ class ParserPool:
             raise Internal("The process that reads documents does not answer; it is started again.") from error
         return number, mine
 
-    def _order(self, kind: bytes, number: int) -> None:
+    def _order(self, kind: bytes, number: int, time_s: float = 0.0) -> None:
         if self._orders is not None:
             with suppress(OSError):  # a dead nursery has no children left
-                self._orders.send(ORDER.pack(kind, number, 0, 0.0))
+                self._orders.send(ORDER.pack(kind, number, 0, time_s))
 
     def _watch_notices(self) -> None:
         loop = asyncio.get_running_loop()
@@ -286,6 +317,11 @@ class ParserPool:
         self._orders = None
         self._watched = None
         self._notices.clear()
+
+
+def error_of(reply: wire.Failed | wire.Unreadable) -> AntiphonError:
+    """What a worker said went wrong, as an error of ours."""
+    return _ERRORS.get(reply.code, BadRequest)(reply.message, data=reply.data)
 
 
 async def _receive(connection: socket.socket, size_bytes: int) -> bytearray:

@@ -1,24 +1,25 @@
-"""`Documents`: added, listed, read, retried, cancelled, deleted. The work itself is done by ingest's jobs.
+"""`Documents`: added, replaced, listed, read, changed, retried, cancelled, deleted. The work itself is done by ingest's jobs.
 
-A document appears and disappears by one small transaction; the job that follows is enqueued in the same one. Files and pages
-are in pages.py. Tests: tests/unit/library/test_documents.py.
+A document appears and disappears by one small transaction; the job that follows is enqueued in the same one. What is decided
+inside that transaction about new content is in arrivals.py; files and pages are in pages.py. Tests:
+tests/unit/library/test_documents.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol, get_args
 
 from antiphon.access.identity import Identity
-from antiphon.access.missing import missing
-from antiphon.access.scope import Scope, system_scope
+from antiphon.access.scope import Scope
 from antiphon.core.completion import to_the_end
 from antiphon.core.display_names import clean_file_name
 from antiphon.core.errors import BadRequest, Conflict, QuotaExceeded
 from antiphon.core.runtime import Runtime, rfc3339
 from antiphon.ingest.pipeline import INGEST_JOB
-from antiphon.library.removal import document_job, mark_removed
+from antiphon.ingest.removal import blob_removal, refers
+from antiphon.library.arrivals import Added, Arrivals, Upload, clean_path, clean_tags, document_at
+from antiphon.library.removal import live_document, mark_removed
 from antiphon.library.workspaces import live_workspace
 from antiphon.protocol.events import DocumentDeleted, DocumentFailed, DocumentProgress, Event
 from antiphon.protocol.topics import workspace_topic
@@ -31,36 +32,21 @@ Publish = Callable[[Sequence[str], Event], None]
 STATES: Final[tuple[DocumentState, ...]] = get_args(DocumentState)
 WORKING_STATES: Final[frozenset[DocumentState]] = frozenset({"queued", "parsing", "indexing", "embedding"})
 DOCUMENTS_PER_WORKSPACE: Final = 1_000_000
-_MEDIA_TYPES = {".pdf": "application/pdf", ".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/plain"}
-_EVERYTHING = system_scope("documents: whether any document still refers to a blob")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Upload:
-    """A file whose content lies in the blob store. `name` is as the client gave it."""
-
-    name: str
-    sha256: str
-    size_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Added:
-    """`duplicate_of`: the document that holds this content already; `row` is that one then, nothing new was made."""
-
-    row: DocumentRow
-    duplicate_of: str | None = None
 
 
 class IngestControl(Protocol):
     """`ingest.workers.IngestWorkers`, as the library sees it."""
 
     def use_password(self, document_id: str, password: str) -> None:
-        """For the next try of an encrypted document; kept in memory only."""
+        """For an encrypted document, from its next try on; kept in memory only."""
         ...
 
     async def cancel(self, document_id: str) -> int:
         """Cancels the document's ingestion, not its removal, and ends what works on it; the number of jobs."""
+        ...
+
+    async def overtaken(self, document_id: str, version: int) -> None:
+        """Ends the work on versions before this one."""
         ...
 
 
@@ -71,6 +57,7 @@ class Documents:
         self._work = work
         self._runtime = runtime
         self._publish = publish
+        self._arrivals = Arrivals(jobs, runtime)
 
     async def demand_addable(self, scope: Scope, workspace_id: str) -> None:
         """For the edge, before it takes the bytes of an upload. Raises NotFound, Forbidden."""
@@ -81,22 +68,63 @@ class Documents:
 
         await self._store.read(check)
 
-    async def add(self, identity: Identity, scope: Scope, workspace_id: str, uploads: Sequence[Upload]) -> list[Added]:
-        """All of them, or none; each with its ingestion job. Content that the workspace has already makes no second
-        document (one that had failed is tried again). Raises NotFound, Forbidden, QuotaExceeded."""
+    async def demand_replaceable(self, scope: Scope, document_id: str) -> None:
+        """As `demand_addable`, for new content of a document."""
+        await self._demand_changeable(scope, document_id)
+
+    async def add(
+        self, identity: Identity, scope: Scope, workspace_id: str, uploads: Sequence[Upload], *, tags: Sequence[str] = ()
+    ) -> list[Added]:
+        """All of them, or none; each with its ingestion job. A file with the path and name of a document makes no second
+        one: the same content is told, other content becomes its newer version. Nor does content that the workspace has already
+        (one that had failed is tried again). Raises NotFound, Forbidden, QuotaExceeded, BadRequest (path, tags)."""
+        labels = clean_tags(tags)
 
         def add(tx: Transaction) -> list[Added]:
             live_workspace(tx, scope, workspace_id)
             scope.demand(workspace_id)
             if tx.count(DOCUMENTS, scope, {"workspace_id": workspace_id, "deleted_at": None}) >= DOCUMENTS_PER_WORKSPACE:
                 raise QuotaExceeded(f"A workspace holds {DOCUMENTS_PER_WORKSPACE} documents at most.")
-            return [self._add_one(tx, identity, scope, workspace_id, upload) for upload in uploads]
+            return [self._arrivals.add(tx, identity, scope, workspace_id, upload, labels) for upload in uploads]
 
         added = await self._store.write(add)
         for entry in added:
-            if entry.row.state == "queued":
-                self._tell_queued(entry.row)
+            await self._follow(entry)
         return added
+
+    async def replace(self, identity: Identity, scope: Scope, document_id: str, upload: Upload) -> Added:
+        """Gives the document new content, as its next version: the old one serves until the new one is indexed. The same
+        content again changes nothing and says so. Raises NotFound, Forbidden."""
+
+        def replace(tx: Transaction) -> Added:
+            return self._arrivals.replace(tx, identity, scope, self._changeable(tx, scope, document_id), upload)
+
+        entry = await self._store.write(replace)
+        await self._follow(entry)
+        return entry
+
+    async def change(
+        self, scope: Scope, document_id: str, *, name: str | None = None, path: str | None = None, tags: Sequence[str] | None = None
+    ) -> DocumentRow:
+        """What is given. Raises NotFound, Forbidden, BadRequest, Conflict when another document has the path."""
+        changes: dict[str, Any] = {}
+        if name is not None:
+            changes["name"] = clean_file_name(name)
+        if path is not None:
+            changes["path"] = clean_path(path)
+        if tags is not None:
+            changes["tags"] = clean_tags(tags)
+
+        def change(tx: Transaction) -> DocumentRow:
+            row = self._changeable(tx, scope, document_id)
+            place = changes.get("path", row.path), changes.get("name", row.name)
+            other = document_at(tx, scope, row.workspace_id, *place)
+            if other is not None and other.id != row.id:
+                raise Conflict(f"Another document has the path {other.path!r} and this name already.")
+            tx.update(DOCUMENTS, scope, row.id, updated_at=self._runtime.clock.now(), **changes)
+            return live_document(tx, scope, row.id)
+
+        return await self._store.write(change)
 
     async def list(
         self,
@@ -105,15 +133,18 @@ class Documents:
         *,
         state: DocumentState | None = None,
         q: str | None = None,
+        path: str | None = None,
         after: tuple[Any, str] | None = None,
         limit: int,
     ) -> list[DocumentRow]:
-        """Newest first. `q`: part of the name. Raises NotFound (workspace)."""
+        """Newest first. `q`: part of the name; `path`: of exactly this one. Raises NotFound (workspace)."""
         where: dict[str, Any] = {"workspace_id": workspace_id, "deleted_at": None}
         if state is not None:
             where["state"] = state
         if q:
             where["name"] = ("contains", q)
+        if path is not None:
+            where["path"] = path
 
         def read(tx: Transaction) -> list[DocumentRow]:
             live_workspace(tx, scope, workspace_id)
@@ -142,18 +173,23 @@ class Documents:
         await to_the_end(self._runtime.scheduler, commit(), name="delete document")
 
     async def retry(self, identity: Identity, scope: Scope, document_id: str, *, password: str | None = None) -> DocumentRow:
-        """Starts the ingestion of a failed document again, or of one whose work was lost. `password` opens an encrypted one.
-        Raises NotFound, Forbidden, Conflict when it is ready or being worked on."""
-        await self._demand_changeable(scope, document_id)
+        """Starts the ingestion of a failed or incomplete document again, or of one whose work was lost. `password` opens an
+        encrypted one; of a ready one it is only kept, for its rectangles and page images. Raises NotFound, Forbidden, Conflict
+        when it is ready or being worked on."""
+        present = await self._demand_changeable(scope, document_id)
+        if password is not None and present.state == "ready":
+            self._work.use_password(document_id, password)
+            return present
         at_work = any(
             job.kind == INGEST_JOB and job.state in {"queued", "running"} for job in await self._jobs.list(subject=document_id)
         )
 
         def requeue(tx: Transaction) -> DocumentRow:
             row = self._changeable(tx, scope, document_id)
-            if row.state == "ready" or (row.state != "failed" and at_work):
+            incomplete = row.state == "ready" and row.error is not None
+            if not incomplete and (row.state == "ready" or (row.state != "failed" and at_work)):
                 raise Conflict(f"The document is in the state {row.state!r}; only a failed one can be tried again.")
-            return self._requeue(tx, scope, row, by=identity.user_id)
+            return self._arrivals.again(tx, identity, scope, row)
 
         if password is not None:
             self._work.use_password(document_id, password)
@@ -171,6 +207,7 @@ class Documents:
         def stop(tx: Transaction) -> DocumentRow:
             if self._changeable(tx, scope, document_id).state not in WORKING_STATES:
                 raise _nothing_to_cancel()  # it became ready, or failed by itself, in between
+            self._arrivals.abandon_work(tx, scope, document_id)
             tx.update(
                 DOCUMENTS, scope, document_id, state="failed", error=error, progress=None, updated_at=self._runtime.clock.now()
             )
@@ -185,35 +222,22 @@ class Documents:
 
         return await to_the_end(self._runtime.scheduler, commit(), name="cancel ingestion")
 
-    async def unreferenced(self, sha256s: Sequence[str]) -> list[str]:
-        """Those of the blobs that no document refers to, deleted ones included: what a broken upload may leave behind."""
+    async def release(self, sha256s: Sequence[str]) -> None:
+        """Removes those of the blobs that no document refers to, by jobs: what a broken-off or refused upload leaves behind."""
 
-        def read(tx: Transaction) -> list[str]:
-            return [sha256 for sha256 in sha256s if not tx.count(DOCUMENTS, _EVERYTHING, {"sha256": sha256})]
+        def release(tx: Transaction) -> None:
+            for sha256 in sha256s:
+                if not refers(tx, sha256):
+                    self._jobs.enqueue(tx, blob_removal(sha256, self._runtime))
 
-        return await self._store.read(read)
+        await self._store.write(release)
 
-    def _add_one(self, tx: Transaction, identity: Identity, scope: Scope, workspace_id: str, upload: Upload) -> Added:
-        same = {"workspace_id": workspace_id, "sha256": upload.sha256, "deleted_at": None}
-        for present in tx.find(DOCUMENTS, scope, same, order="created_at", limit=1):
-            if present.state == "failed":
-                present = self._requeue(tx, scope, present, by=identity.user_id)
-            return Added(row=present, duplicate_of=present.id)
-        now = self._runtime.clock.now()
-        name = clean_file_name(upload.name)
-        row = DocumentRow(
-            id=self._runtime.ids.new("doc"), workspace_id=workspace_id, name=name, media_type=_declared_type(name),
-            bytes=upload.size_bytes, sha256=upload.sha256, added_by=identity.user_id, created_at=now, updated_at=now,
-        )  # fmt: skip
-        tx.insert(DOCUMENTS, row)
-        self._jobs.enqueue(tx, document_job(INGEST_JOB, row, self._runtime, by=identity.user_id))
-        return Added(row=row)
-
-    def _requeue(self, tx: Transaction, scope: Scope, row: DocumentRow, *, by: str) -> DocumentRow:
-        now = self._runtime.clock.now()
-        tx.update(DOCUMENTS, scope, row.id, state="queued", error=None, progress=None, updated_at=now)
-        self._jobs.enqueue(tx, document_job(INGEST_JOB, row, self._runtime, by=by))
-        return live_document(tx, scope, row.id)
+    async def _follow(self, entry: Added) -> None:
+        """After the commit: what works on older versions ends, and the document is told of."""
+        if entry.change == "replaced":
+            await self._work.overtaken(entry.row.id, entry.version)
+        if entry.row.state == "queued":
+            self._tell_queued(entry.row)
 
     def _changeable(self, tx: Transaction, scope: Scope, document_id: str) -> DocumentRow:
         row = live_document(tx, scope, document_id)
@@ -225,14 +249,6 @@ class Documents:
 
     def _tell_queued(self, row: DocumentRow) -> None:
         self._publish([workspace_topic(row.workspace_id)], DocumentProgress(document_id=row.id, stage="queued"))
-
-
-def live_document(tx: Transaction, scope: Scope, document_id: str) -> DocumentRow:
-    """Raises NotFound, with the same words whether it never was, is deleted, or is somebody else's."""
-    row = tx.get(DOCUMENTS, scope, document_id)
-    if row is None or row.deleted_at is not None:
-        raise missing("document", document_id)
-    return row
 
 
 def document_json(row: DocumentRow) -> dict[str, Any]:
@@ -254,11 +270,6 @@ def document_state(text: str) -> DocumentState:
         if text == state:
             return state
     raise BadRequest(f"No state {text[:40]!r}: a document is {', '.join(STATES)}.")
-
-
-def _declared_type(name: str) -> str:
-    """By the name, until ingestion has looked at the content."""
-    return _MEDIA_TYPES.get(name[name.rfind(".") :].lower() if "." in name else "", "application/octet-stream")
 
 
 def _nothing_to_cancel() -> Conflict:

@@ -4,6 +4,7 @@ workspaces.py; the job is ingest's. Tests: tests/unit/library/test_documents.py.
 
 from __future__ import annotations
 
+from antiphon.access.missing import missing
 from antiphon.access.scope import Scope
 from antiphon.core.runtime import Runtime
 from antiphon.ingest.removal import REMOVAL_JOB
@@ -19,6 +20,14 @@ def mark_removed(
     now = runtime.clock.now()
     tx.update(DOCUMENTS, scope, document.id, state="deleting", searchable=False, deleted_at=now, updated_at=now)
     jobs.enqueue(tx, document_job(REMOVAL_JOB, document, runtime, by=by))
+
+
+def live_document(tx: Transaction, scope: Scope, document_id: str) -> DocumentRow:
+    """Raises NotFound, with the same words whether it never was, is deleted, or is somebody else's."""
+    row = tx.get(DOCUMENTS, scope, document_id)
+    if row is None or row.deleted_at is not None:
+        raise missing("document", document_id)
+    return row
 
 
 def document_job(kind: str, document: DocumentRow, runtime: Runtime, *, by: str) -> Job:

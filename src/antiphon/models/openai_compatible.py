@@ -147,6 +147,8 @@ class OpenAICompatibleChat:
             if answer.finished and not answer.told_error:
                 return None
             return Verdict(error=error, again=answer.status in {None, 200} and not answer.told_error and may_try_again(error))
+        finally:
+            answer.release()
         complaint = read_complaint(bytes(answer.collected), key=self._key)
         verdict = judge_status(
             answer.status or 0,
@@ -252,6 +254,10 @@ class _StreamedAnswer:
             self._on_event(bytes(self.collected))  # a server that does not stream
         if not (self.emitted or self.finished or self._done):
             raise ModelError(f"The model server at {self._server} closed the answer without a word in it.")
+
+    def release(self) -> None:
+        """Nothing more comes: opens the ring with the reader, in which the listener's text would wait for the collector."""
+        self._reader = None
 
     def result(self) -> ChatResult:
         return result(self._finish, self._usage)

@@ -114,6 +114,13 @@ def _run_started(state: TopicState, frame: Frame) -> bool:
     return True
 
 
+def _status(state: TopicState, frame: Frame) -> bool:
+    run = state.active_runs.get(str(frame.get("run_id")))
+    if run is not None:
+        run["state"] = "queued" if frame["phase"] == "queued" else "running"
+    return True
+
+
 def _sources(state: TopicState, frame: Frame) -> bool:
     message = _message(state, frame)
     if message is not None:
@@ -160,7 +167,7 @@ def _complete(state: TopicState, frame: Frame) -> bool:
             return False
         message["state"] = _MESSAGE_STATES[frame["status"]]
         if frame.get("stopped_by"):
-            message["stopped_by"] = frame["stopped_by"]
+            message["stopped_by"] = frame["stopped_by"].get("name")  # as a snapshot says it
     return True
 
 
@@ -227,7 +234,7 @@ def _document(state: TopicState, frame: Frame) -> bool:
 
 
 _REDUCERS = {
-    "user_message": _user_message, "run_started": _run_started, "sources": _sources, "citation": _citation,
+    "user_message": _user_message, "run_started": _run_started, "status": _status, "sources": _sources, "citation": _citation,
     "answer_chunk": _answer_chunk, "answer_replace": _answer_replace, "complete": _complete, "error": _error,
     "usage": _usage, "message_updated": _message_updated, "message_deleted": _message_deleted,
     "node_started": _node_started, "node_chunk": _node_chunk, "node_finished": _node_ended, "node_failed": _node_ended,

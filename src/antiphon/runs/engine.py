@@ -22,9 +22,10 @@ from antiphon.core.runtime import Runtime
 from antiphon.core.tick import TickQueue
 from antiphon.flows.plan import Plan
 from antiphon.models.chat import ChatMessage, ChatModels
-from antiphon.protocol.events import RunError, RunStarted, RunStateChanged, UserMessage
+from antiphon.protocol.events import RunError, RunStateChanged
 from antiphon.protocol.topics import user_topic
 from antiphon.retrieve.passage import Retriever
+from antiphon.runs.beginning import question_event, started_event
 from antiphon.runs.closing import Closing, close_run
 from antiphon.runs.executor import Executor
 from antiphon.runs.language import language_of
@@ -33,7 +34,7 @@ from antiphon.runs.node import RunContext
 from antiphon.runs.pacing import LoadGauge
 from antiphon.storage.event_log.contract import EventLog
 from antiphon.storage.lexical.contract import SearchFilter
-from antiphon.storage.records.contract import Store, Urgency
+from antiphon.storage.records.contract import Store, Transaction, Urgency
 from antiphon.storage.records.rows import MESSAGES, RUNS, TERMINAL_RUN_STATES, MessageRow, RunRow, WorkspaceRow
 
 _log = structlog.get_logger(__name__)
@@ -102,7 +103,10 @@ class RunEngine:
         self._inner: dict[str, asyncio.Task[None]] = {}
         self._ended: dict[str, asyncio.Event] = {}
         self._places = asyncio.Semaphore(limits.max_runs) if limits.max_runs else None
+        self._supervisors: dict[str, asyncio.Task[None]] = {}
         self._shutting_down = False
+        self._ending = False
+        self._over = False
 
     # --- what others ask ----------------------------------------------------------------------------------------------------
 
@@ -134,14 +138,16 @@ class RunEngine:
     def launch(self, question: Question) -> None:
         """Starts the registered run: `user_message`, `run_started`, then its flow. Returns at once."""
         live = self._live[question.row.id]
-        message = question.message
-        live.append(
-            UserMessage(
-                message_id=message.id, content=message.content, parent_id=message.parent_id, attachments=message.attachments,
-                author={"id": message.author_id, "name": message.author_name}, client_id=message.client_id, cause=question.cause,
-            )
-        )  # fmt: skip
-        self._runtime.scheduler.spawn(self._supervise(live, question), name=f"run {live.run_id}")
+        if self._over:  # committed too late for this process: the log is about to close, and the next start seals the run
+            self._forget(live)
+            return
+        live.append(question_event(question.message, cause=question.cause))
+        # Before the run waits for a place: with it a client knows the answer, and what there is to stop.
+        live.append(started_event(live.row, cause=question.cause))
+        live.state = "running"
+        supervisor = self._runtime.scheduler.spawn(self._supervise(live, question), name=f"run {live.run_id}")
+        self._supervisors[live.run_id] = supervisor
+        supervisor.add_done_callback(lambda _: self._supervisors.pop(live.run_id, None))
 
     async def stop(self, run_id: str, *, by: dict[str, str]) -> str:
         """Stops the run and waits until its end is recorded; the state it ended in. Stopping an ended run is fine.
@@ -153,16 +159,19 @@ class RunEngine:
             lambda tx: _request_stop(tx.get(RUNS, reach, run_id), lambda: tx.update(RUNS, reach, run_id, **request))
         )
         failpoint("stop.after_request")
-        live = self._live.get(run_id)
-        if live is None:
-            return row.state
+        until = self._runtime.clock.monotonic() + STOP_WAIT_S
+        while (live := self._live.get(run_id)) is None:  # it ended meanwhile, or is committed and not registered yet
+            row = await self._store.read(lambda tx: tx.get(RUNS, reach, run_id)) or row
+            if row.state in TERMINAL_RUN_STATES:
+                return row.state
+            if self._runtime.clock.monotonic() > until:
+                raise Timeout("The run has not begun here, so that it could not be stopped. Look again in a moment.")
+            if run_id not in self._live:
+                await self._runtime.scheduler.sleep(0.005)
         if not live.closed:
             live.stopped_by = by
-            live.close()
         ended = self._ended[run_id]
-        inner = self._inner.get(run_id)
-        if inner is not None:
-            inner.cancel()
+        self._interrupt(live)
         try:
             async with asyncio.timeout(STOP_WAIT_S):
                 await ended.wait()
@@ -171,23 +180,27 @@ class RunEngine:
         return live.state
 
     async def shutdown(self, *, grace_s: float) -> None:
-        """Lets running runs finish for `grace_s`, then closes them as `interrupted`."""
+        """Lets running runs finish for `grace_s`, then closes them as `interrupted`; what is launched later is not begun."""
         self._shutting_down = True
-        waiting = list(self._ended.values())
-        if waiting and grace_s > 0:
-            try:
-                async with asyncio.timeout(grace_s):
-                    for ended in waiting:
-                        await ended.wait()
-            except TimeoutError:
-                pass  # those that still run are interrupted below
-        for run_id, live in list(self._live.items()):
-            live.close()
-            inner = self._inner.get(run_id)
-            if inner is not None:
-                inner.cancel()
-        for ended in waiting:
-            await ended.wait()
+        if self._supervisors and grace_s > 0:
+            await asyncio.wait(list(self._supervisors.values()), timeout=grace_s)
+        self._ending = True
+        while self._supervisors:  # questions that were on their way are launched meanwhile, and end at once
+            for live in [self._live[run_id] for run_id in self._supervisors if run_id in self._live]:
+                self._interrupt(live)
+            await asyncio.wait(list(self._supervisors.values()))
+        self._over = True
+
+    def _interrupt(self, live: LiveRun) -> None:
+        live.close()
+        inner = self._inner.get(live.run_id)
+        if inner is not None:
+            inner.cancel()
+
+    def _forget(self, live: LiveRun) -> None:
+        self._live.pop(live.run_id, None)
+        self._inner.pop(live.run_id, None)
+        self._ended.pop(live.run_id).set()
 
     async def _supervise(self, live: LiveRun, question: Question) -> None:
         failpoint("run.before_start")
@@ -195,8 +208,8 @@ class RunEngine:
         closing = Closing(status="failed")
         inner = asyncio.get_running_loop().create_task(self._execute(live, question), name=f"flow {live.run_id}")
         self._inner[live.run_id] = inner
-        if live.closed:  # stopped between the commit and now
-            inner.cancel()
+        if live.closed or self._ending:  # stopped between the commit and now
+            self._interrupt(live)
         checkpoints = asyncio.get_running_loop().create_task(self._checkpoint(live), name=f"checkpoint {live.run_id}")
         try:
             await asyncio.wait([inner])
@@ -208,14 +221,15 @@ class RunEngine:
             await self._close(live, closing)
 
     async def _execute(self, live: LiveRun, question: Question) -> None:
-        if self._places is not None and self._places.locked():
-            live.status("queued", "排队中" if language_of(question.message.content) == "zh" else "Waiting for a free place")
+        chinese = language_of(question.message.content) == "zh"
+        queued = self._places is not None and self._places.locked()
+        if queued:
+            live.state = "queued"
+            live.status("queued", "排队中" if chinese else "Waiting for a free place")
         async with self._places or _Unlimited():
             live.state = "running"
-            row = live.row
-            live.append(
-                RunStarted(kind=row.kind, model=row.model, attempt=row.attempt, flow_id=row.flow_id, cause=question.cause)
-            )
+            if queued:
+                live.status("starting", "开始" if chinese else "Starting")
             self._tell_user(live)
             timeout_s = self._limits.timeout_s or None
             try:
@@ -266,9 +280,7 @@ class RunEngine:
         live.state = closing.status
         self._observe(live, closing)
         self._tell_user(live)
-        self._live.pop(live.run_id, None)
-        self._inner.pop(live.run_id, None)
-        self._ended.pop(live.run_id).set()
+        self._forget(live)
 
     def _observe(self, live: LiveRun, closing: Closing) -> None:
         self._metrics.run_ended(closing.status)
@@ -287,7 +299,6 @@ class RunEngine:
         batches of the log that held it have been removed."""
         message_id = live.row.message_id
         written = 0
-        reach = system_scope("checkpoint")
         while message_id is not None:
             await self._runtime.scheduler.sleep(self._limits.checkpoint_s)
             text = live.text
@@ -295,7 +306,7 @@ class RunEngine:
                 continue
             fields: Mapping[str, Any] = {"content": text, "sources": live.source_list, "citations": list(live.citations)}
             try:
-                await self._store.write(lambda tx, f=fields: tx.update(MESSAGES, reach, message_id, **f), Urgency.LOG)
+                await self._store.write(lambda tx, f=fields: _write_checkpoint(tx, message_id, f), Urgency.LOG)
                 written = len(text)
             except AntiphonError as error:
                 _log.warning("checkpoint_failed", run_id=live.run_id, error=str(error))
@@ -305,6 +316,14 @@ class _Unlimited:
     async def __aenter__(self) -> None: ...
 
     async def __aexit__(self, *_: object) -> None: ...
+
+
+def _write_checkpoint(tx: Transaction, message_id: str, fields: Mapping[str, Any]) -> None:
+    """Unless the answer has ended: the final record is a command and overtakes a checkpoint that waits for the writer."""
+    reach = system_scope("checkpoint")
+    message = tx.get(MESSAGES, reach, message_id)
+    if message is not None and message.state == "streaming":
+        tx.update(MESSAGES, reach, message_id, **fields)
 
 
 def _request_stop(row: RunRow | None, request: Callable[[], bool]) -> RunRow:

@@ -139,7 +139,7 @@ class LiveRun:
     def close(self) -> None:
         """The fence: what was buffered goes out, nothing comes after."""
         if not self.closed:
-            self._pacer.flush_now()
+            self._pacer.close()
             self.closed = True
 
     # --- RunSink -------------------------------------------------------------------------------------------------------------

@@ -14,15 +14,18 @@ import msgspec
 import structlog
 
 from antiphon.access.scope import system_scope
+from antiphon.core.errors import RunInterrupted
 from antiphon.core.runtime import Runtime
-from antiphon.protocol.events import Complete
-from antiphon.runs.closing import Closing, complete_event, outbox_row
+from antiphon.protocol.events import Complete, Event, RunError
+from antiphon.runs.beginning import question_event, started_event
+from antiphon.runs.closing import Closing, complete_event, outbox_row, topics_of
 from antiphon.storage.event_log.contract import EventLog
 from antiphon.storage.event_log.sqlite import SqliteEventLog, StoredEvent
 from antiphon.storage.records.contract import Store, Transaction
 from antiphon.storage.records.rows import MESSAGES, OUTBOX, RUNS, MessageRow, RunRow
 
 _log = structlog.get_logger(__name__)
+INTERRUPTED = "The server stopped while this answer was written. Ask again to go on."
 _CITATION_FIELDS = ("n", "source_id", "start", "end", "source_start", "source_end")
 
 
@@ -65,13 +68,17 @@ async def recover_runs(store: Store, log: EventLog, runtime: Runtime) -> int:
     """The number of runs that were sealed."""
     reach = system_scope("recovery")
     open_runs = await store.read(lambda tx: tx.find(RUNS, reach, {"state": ("in", ["queued", "running"])}))
-    answers = await _recovered_answers(store, log, open_runs)
+    answers, begun = await _recovered_answers(store, log, open_runs)
     moment_s = runtime.clock.now()
     for row in open_runs:
         event_id = runtime.ids.new("evt")
         await store.write(lambda tx, r=row, e=event_id: _seal(tx, r, answers.get(r.message_id or ""), e, moment_s))
     if isinstance(log, SqliteEventLog) and log.unclean:
         await log.forget_stored()
+    else:
+        for row in open_runs:
+            if row.id not in begun:
+                await _append_beginning(store, log, row)
     for waiting in await store.read(lambda tx: tx.find(OUTBOX, reach)):
         log.append(waiting.topics, msgspec.json.decode(waiting.body, type=Complete), event_id=waiting.id)
     await log.flush()
@@ -80,8 +87,28 @@ async def recover_runs(store: Store, log: EventLog, runtime: Runtime) -> int:
     return len(open_runs)
 
 
-async def _recovered_answers(store: Store, log: EventLog, open_runs: list[RunRow]) -> dict[str, _Recovered]:
+async def _append_beginning(store: Store, log: EventLog, row: RunRow) -> None:
+    """For a question that was committed while its process stopped cleanly: the epoch lives on, so that clients are owed the
+    events which a snapshot would have made up for."""
     reach = system_scope("recovery")
+    message = await store.read(lambda tx: tx.get(MESSAGES, reach, row.user_message_id or ""))
+    events: list[Event] = [
+        *([question_event(message, cause=message.client_id)] if message is not None else []),
+        started_event(row, cause=message.client_id if message is not None else None),
+        RunError(code=RunInterrupted.code, message=INTERRUPTED, retryable=RunInterrupted.retryable),
+    ]
+    for event in events:
+        event.run_id, event.session_id = row.id, row.session_id
+        event.message_id = event.message_id or row.message_id
+        log.append(topics_of(row), event)
+
+
+async def _recovered_answers(
+    store: Store, log: EventLog, open_runs: list[RunRow]
+) -> tuple[dict[str, _Recovered], set[str]]:
+    """(answers by message id, runs whose beginning is in the log)."""
+    reach = system_scope("recovery")
+    begun: set[str] = set()
     ids = [row.message_id for row in open_runs if row.message_id is not None]
     answers: dict[str, _Recovered] = {}
     for message_id in ids:
@@ -95,12 +122,14 @@ async def _recovered_answers(store: Store, log: EventLog, open_runs: list[RunRow
             if not stored.topic.startswith("run:"):
                 return
             event = decoder.decode(stored.body)
+            if event.type == "run_started":
+                begun.add(stored.topic.removeprefix("run:"))
             answer = answers.get(event.message_id or "")
             if answer is not None:
                 answer.add(event)
 
         await log.scan_stored(visit)
-    return answers
+    return answers, begun
 
 
 def _seal(tx: Transaction, row: RunRow, answer: _Recovered | None, event_id: str, moment_s: float) -> None:
@@ -112,6 +141,6 @@ def _seal(tx: Transaction, row: RunRow, answer: _Recovered | None, event_id: str
     if row.message_id is not None and answer is not None:
         tx.update(
             MESSAGES, reach, row.message_id, content=text, state="interrupted", sources=answer.sources, citations=answer.citations,
-            error={"code": "run_interrupted", "message": "The server stopped while this answer was written. Ask again to go on."},
+            error={"code": RunInterrupted.code, "message": INTERRUPTED},
         )  # fmt: skip
     tx.insert(OUTBOX, outbox_row(row, complete, event_id=event_id, moment_s=moment_s))

@@ -17,7 +17,6 @@ from antiphon.access.changes import AccessChanges
 from antiphon.access.identity import Identity
 from antiphon.access.origins import Origins, split_origins
 from antiphon.access.safety import check_settings
-from antiphon.access.scope import system_scope
 from antiphon.access.sign_in_links import SignInLinks
 from antiphon.access.tickets import Tickets
 from antiphon.commands.catalogue import all_commands
@@ -34,6 +33,7 @@ from antiphon.core.runtime import Runtime, system_runtime
 from antiphon.core.tick import TickQueue
 from antiphon.flows.plan import plan
 from antiphon.ingest.blob_gate import BlobGate
+from antiphon.ingest.passwords import Passwords
 from antiphon.ingest.worker import ParserPool
 from antiphon.ingest.workers import IngestWorkers
 from antiphon.library.accounts import Accounts
@@ -60,7 +60,6 @@ from antiphon.server.sample_workspace import add_sample_workspace
 from antiphon.server.socket_gate import SocketGate
 from antiphon.server.stores import Stores
 from antiphon.storage.blobs.contract import BlobStore
-from antiphon.storage.records.rows import DOCUMENTS
 from antiphon.transports.hub import Hub, HubLimits
 from antiphon.transports.realtime import RealtimeEndpoint
 from antiphon.transports.simple_chat import SimpleChatEndpoint
@@ -122,12 +121,7 @@ class House:
         return reasons
 
     async def release_blobs(self, sha256s: Sequence[str], /) -> None:
-        reach = system_scope("uploads: whether any document refers to a blob")
-        async with self._gate.removing() as free:
-            for sha256 in sha256s if free else ():
-                used = await self.stores.store.read(lambda tx, s=sha256: tx.count(DOCUMENTS, reach, {"sha256": s}))
-                if not used:
-                    await self.stores.blobs.remove(sha256)
+        await self.documents.release(sha256s)
 
     # --- building -----------------------------------------------------------------------------------------------------------------
 
@@ -176,9 +170,10 @@ class House:
         self.sign_in_links = SignInLinks(runtime)
         self.workspaces = Workspaces(stores.store, stores.jobs, runtime, self.changes)
         self.sessions = Sessions(stores.store, runtime, stores.log.append, self.changes)
+        self.document_passwords = Passwords()
         self.workers = IngestWorkers(
             store=stores.store, jobs=stores.jobs, blobs=stores.blobs, index=stores.index, pool=self.parsers, settings=settings,
-            runtime=runtime, on_event=self._publish_document, gate=self._gate,
+            runtime=runtime, on_event=self._publish_document, gate=self._gate, passwords=self.document_passwords,
         )  # fmt: skip
         self.documents = Documents(stores.store, stores.jobs, self.workers, runtime, stores.log.append)
 
@@ -191,7 +186,7 @@ class House:
             settings=settings, runtime=runtime, store=stores.store, blobs=stores.blobs, log=stores.log, jobs=stores.jobs,
             changes=self.changes, accounts=self.accounts, tickets=self.tickets, sign_in_links=self.sign_in_links,
             workspaces=self.workspaces, members=Members(stores.store, runtime, self.changes), documents=self.documents,
-            pages=Pages(stores.store, stores.blobs, self.parsers), sessions=self.sessions, messages=Messages(stores.store),
+            pages=Pages(stores.store, stores.blobs, self.parsers, self.document_passwords), sessions=self.sessions, messages=Messages(stores.store),
             retriever=self.retriever, models=self.models, runs=self.runs, instance_id=runtime.ids.new("run"),
             message_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.messages_per_minute),
         )  # fmt: skip
@@ -201,7 +196,7 @@ class House:
         settings, runtime, stores, limits = self.settings, self.runtime, self.stores, self.settings.limits
         topics = Topics(
             store=stores.store, runs=self.runs, memberships=self.accounts, head_now=stores.log.head_now,
-            max_bytes=limits.outbound_frame_bytes,
+            max_bytes=limits.outbound_frame_bytes, credentials=self.accounts,
         )  # fmt: skip
         self.hub = Hub(
             runtime=runtime, ticks=self.ticks, log=stores.log, rights=_Rights(self.accounts, topics), has_active_run=self._active,

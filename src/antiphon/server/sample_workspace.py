@@ -14,7 +14,8 @@ from anyio import to_thread
 from antiphon.access.scope import Action, scope
 from antiphon.core.runtime import Runtime
 from antiphon.library.accounts import Accounts
-from antiphon.library.documents import Documents, Upload
+from antiphon.library.arrivals import Upload
+from antiphon.library.documents import Documents
 from antiphon.library.workspaces import Workspaces
 from antiphon.sample.documents import sample_documents
 from antiphon.server.stores import Stores

@@ -26,9 +26,7 @@ class Accounts(Authenticator, Protocol):
 
 
 class SocketGate:
-    def __init__(
-        self, *, accounts: Accounts, tickets: Tickets, origins: Callable[[], Origins], allow_query_token: bool
-    ) -> None:
+    def __init__(self, *, accounts: Accounts, tickets: Tickets, origins: Callable[[], Origins], allow_query_token: bool) -> None:
         self._accounts = accounts
         self._tickets = tickets
         self._origins = origins

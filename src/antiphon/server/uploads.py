@@ -20,6 +20,7 @@ from antiphon.server.multipart import MultipartReader
 from antiphon.server.rest import Exchange
 
 FILE_PART: Final = "file"
+PATH_FIELD: Final = "path"
 _LONGEST_TYPE: Final = 200
 Uploading = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -44,11 +45,15 @@ class UploadForm:
 async def _answer(exchange: Exchange, uploading: Uploading) -> Response:
     payload = exchange.house.commands[exchange.verb].payload
     fields = text_fields([(name, str(value)) for name, value in exchange.request.path_params.items()], payload)
-    await _demand_write(exchange, str(fields["workspace_id"]))
+    await _demand_write(exchange, fields)
     stored: list[str] = []
     try:
         async with uploading():
             files, further = await _store_parts(exchange, stored)
+            paths = [text for name, text in further if name == PATH_FIELD]
+            if len(paths) > 1:
+                further = [(name, text) for name, text in further if name != PATH_FIELD]
+                _give_paths(files, paths)
             fields |= text_fields(further, payload)
             return exchange.answer(await exchange.execute({**fields, "files": files}))
     except BaseException:
@@ -58,11 +63,25 @@ async def _answer(exchange: Exchange, uploading: Uploading) -> Response:
         raise
 
 
-async def _demand_write(exchange: Exchange, workspace_id: str) -> None:
+async def _demand_write(exchange: Exchange, fields: dict[str, Any]) -> None:
+    workspace_id = str(fields.get("workspace_id", ""))
+    if not workspace_id:
+        document = await exchange.house.commands.execute(
+            "document_get", fields, identity=exchange.caller.identity, request_id=exchange.request_id
+        )  # fmt: skip
+        workspace_id = str(document["workspace_id"])
     reach = await exchange.house.commands.reach(exchange.verb, exchange.caller.identity)
     if reach is None or not reach.sees(workspace_id):
         raise NotFound(f"There is no workspace {workspace_id[:80]!r}.")
     reach.demand(workspace_id)
+
+
+def _give_paths(files: list[dict[str, Any]], paths: list[str]) -> None:
+    """One path a file, in the same order. (A single one is that of all of them.)"""
+    if len(paths) != len(files):
+        raise BadRequest(f"There are {len(files)} files and {len(paths)} paths: send one path for each file, or one for all.")
+    for file, path in zip(files, paths, strict=True):
+        file[PATH_FIELD] = path
 
 
 async def _store_parts(exchange: Exchange, stored: list[str]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:

@@ -89,7 +89,10 @@ def _copy_database(live: Path, copy: Path) -> tuple[str, list[str]]:
         schema = stored_revision(target)
         if schema is None:
             raise NotFound(f"{str(live)!r} holds no Antiphon data.")
-        rows = target.execute("SELECT DISTINCT sha256 FROM documents WHERE sha256 != '' AND deleted_at IS NULL ORDER BY sha256")
+        rows = target.execute(
+            "SELECT sha256 FROM documents WHERE sha256 != '' AND deleted_at IS NULL "
+            "UNION SELECT r.sha256 FROM replacements r JOIN documents d ON d.id = r.id WHERE d.deleted_at IS NULL ORDER BY 1"
+        )
         return schema, [str(sha256) for (sha256,) in rows]
     finally:
         source.close()

@@ -21,6 +21,12 @@ from antiphon.storage.sqlite.readers import consistent
 PROBLEMS = ("orphan_chunks", "stale_chunks", "ghost_rows", "unindexed_chunks", "orphan_pages", "orphan_blobs", "missing_blobs")
 
 
+_REFERRED = """
+    SELECT sha256, deleted_at IS NULL AS live FROM documents WHERE sha256 != ''
+    UNION SELECT r.sha256, d.deleted_at IS NULL FROM replacements r JOIN documents d ON d.id = r.id
+"""
+
+
 class Inspection(Struct, frozen=True, kw_only=True):
     """`counts`: by name. `problems`: those of `PROBLEMS` that are not 0. `integrity`: SQLite's own words, `ok` when sound."""
 
@@ -53,8 +59,8 @@ def _inspect(connection: sqlite3.Connection, blobs: Path) -> Inspection:
     counts["orphan_pages"] = connection.execute(
         "SELECT count(*) FROM pages p LEFT JOIN documents d ON d.id = p.document_id WHERE d.id IS NULL"
     ).fetchone()[0]
-    referred = {str(sha256) for (sha256,) in connection.execute("SELECT DISTINCT sha256 FROM documents WHERE sha256 != ''")}
-    live = connection.execute("SELECT DISTINCT sha256 FROM documents WHERE sha256 != '' AND deleted_at IS NULL").fetchall()
+    referred = {str(row[0]) for row in connection.execute(_REFERRED)}
+    live = connection.execute(f"SELECT sha256 FROM ({_REFERRED}) WHERE live").fetchall()  # noqa: S608 - a constant
     stored = {path.parent.name + path.name for path in blobs.glob("??/*")} if blobs.is_dir() else set[str]()
     counts["blobs"] = len(stored)
     counts["orphan_blobs"] = len(stored - referred)

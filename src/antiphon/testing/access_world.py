@@ -158,7 +158,8 @@ class _Seeding:
         }
 
     def _user(self, tx: Transaction, name: str) -> UserId:
-        row = UserRow(id=self._new("usr"), name=f"{name} of the team", created_at=self._now)
+        user_id = self._new("usr")  # in the name, too: there may be several worlds in one house
+        row = UserRow(id=user_id, name=f"{name} {user_id}", created_at=self._now)
         tx.insert(USERS, row)
         return UserId(row.id)
 

@@ -82,6 +82,20 @@ class GatedDatabase(Database):
             raise ShuttingDown("The store is closing; nothing can be written any more.")
         self._writes[urgency].append(gated)
 
+    async def close(self) -> None:
+        """As the real one: queued writes are written, queued reads are cancelled."""
+        if self._closed:
+            return
+        while any(self._writes):
+            await self._commit(next(queue[0] for queue in self._writes if queue))
+        self._closed = True
+        for gated in self._reads:
+            gated.told(None, asyncio.CancelledError())
+        self._reads.clear()
+        while await self.step():
+            pass
+        self._finish()
+
     def abandon(self) -> None:
         for queue in (*self._writes, self._written, self._reads, self._have_read):
             queue.clear()
@@ -155,6 +169,8 @@ def _teller(future: asyncio.Future[Any]) -> Callable[[Any, BaseException | None]
             return
         if error is None:
             future.set_result(result)
+        elif isinstance(error, asyncio.CancelledError):
+            future.cancel()
         else:
             future.set_exception(error)
 

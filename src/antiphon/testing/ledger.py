@@ -51,13 +51,16 @@ class Ledger:
             self.faults.append(f"a clean start gave the new epoch {epoch}")
         self._epoch = epoch
 
-    def lost(self, epoch: str) -> None:
-        self._lost.add(epoch)
+    def lost(self, epoch: str | None) -> None:
+        """The incarnation died without being closed; None: before it had opened its log."""
+        if epoch is not None:
+            self._lost.add(epoch)
+        self._epoch = None
 
     def closed_cleanly(self, connections: int, runs: int, log: HotLog | None) -> None:
         """I7: what a clean stop leaves behind."""
         listeners = 0 if log is None else log.listener_count
-        tasks = [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        tasks = [f"{task.get_name()} in {waiting_in(task)}" for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         if connections or runs or listeners or tasks:
             self.faults.append(f"left behind: {connections} connections, {runs} runs, {listeners} listeners, tasks {tasks}")
 
@@ -120,3 +123,13 @@ class Ledger:
             self._stopped.add(result["run_id"])
             if result["state"] not in TERMINAL_RUN_STATES:
                 self.faults.append(f"stop of {result['run_id']} was answered with {result['state']!r}")
+
+
+def waiting_in(task: asyncio.Task[Any]) -> str:
+    """Where a task waits: the names of its coroutines, outermost first."""
+    names: list[str] = []
+    waiting: Any = task.get_coro()
+    while waiting is not None and hasattr(waiting, "cr_frame") and waiting.cr_frame is not None:
+        names.append(f"{waiting.__qualname__}:{waiting.cr_frame.f_lineno}")
+        waiting = waiting.cr_await
+    return " > ".join(names)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -197,6 +198,7 @@ class LiveCore:
         self.retriever = FixedRetriever(Retrieved(passages=[sample_passage(n) for n in (1, 2, 3)], coverage=1.0))
         self.resumes: dict[str, int] = {"replay": 0, "snapshot": 0, "live": 0}
         self.process: LiveProcess | None = None
+        self._serving: set[asyncio.Task[None]] = set()
 
     def new_runtime(self) -> SimulatedRuntime:
         return SimulatedRuntime(
@@ -268,7 +270,9 @@ class LiveCore:
         if not await self.finish(closing, steps=steps):
             await self.crash()
             return False
-        await quiet()
+        while await process.database.step():  # answers that were on their way
+            await quiet()
+        await process.runtime.advance(10.0)  # what still waits for a moment finds everything closed
         self.ledger.closed_cleanly(process.hub.connection_count, process.engine.active_count, process.log)
         process.runtime.scheduler.cancel_all()
         await quiet()
@@ -279,17 +283,15 @@ class LiveCore:
         """Everything of the process is gone at once; what was committed stays."""
         process, self.process = self.running, None
         self.ledger.crashing = True
+        if not process.database.closed and not process.database.read_inline(_is_clean):
+            self.ledger.lost(process.log.epoch if process.log is not None else None)
         process.database.abandon()
         if process.log is not None:
             process.log.kill()
-            self.ledger.lost(process.log.epoch)
-        for _ in range(20):
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            if not tasks:
-                break
-            for task in tasks:
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in tasks:  # more than once: some clean up, which a crash would not have let them do
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await quiet()
         process.runtime.scheduler.cancel_all()
         await quiet()
         self.ledger.crashing = False
@@ -301,8 +303,16 @@ class LiveCore:
         process = self.running
         wire = Wire(self.ledger.sent)
         serving = asyncio.get_running_loop().create_task(process.endpoint.serve(wire.websocket), name="socket")
+        self._serving.add(serving)  # the loop itself holds tasks weakly
+        serving.add_done_callback(self._serving.discard)
         serving.add_done_callback(self.ledger.task_ended)
         return wire
+
+
+def _is_clean(connection: sqlite3.Connection) -> bool:
+    """Whether the log says that it was closed: then a crash after that takes nothing away."""
+    row = connection.execute("SELECT clean FROM log_state").fetchone()
+    return row is not None and bool(row[0])
 
 
 async def quiet() -> None:

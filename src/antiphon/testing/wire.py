@@ -140,8 +140,10 @@ class WatchingClient:
         self.completes: Counter[tuple[str, str]] = Counter()
         self.hashes: dict[str, str] = {}
         self.modes: Counter[str] = Counter()
+        self._unanswered: Counter[str] = Counter()
+        self.refused: set[str] = set()
         self._last: dict[str, tuple[str, int]] = {}
-        self._asked: dict[str, Frame | None] = {}
+        self._asked: dict[str, deque[tuple[str, Frame | None]]] = {}
         self._snapshot_due: set[str] = set()
 
     @property
@@ -151,6 +153,7 @@ class WatchingClient:
     def attach(self, wire: Wire) -> None:
         self.wire = wire
         self._asked.clear()
+        self._unanswered.clear()
         self._snapshot_due.clear()
 
     def lose(self) -> None:
@@ -159,14 +162,15 @@ class WatchingClient:
             self.wire = None
 
     def subscribe(self, topic: str, *, number: int) -> None:
-        """From where it is; frames of before the answer are passed over."""
-        state = self.states.setdefault(topic, TopicState(topic))
-        since = state.position
-        self._asked[topic] = since
-        self.send({"type": "subscribe", "id": f"{self.name}-{number}", "topic": topic, **({"since": since} if since else {})})
+        """From where it is; frames of before the (last) answer are passed over."""
+        since = self.states.setdefault(topic, TopicState(topic)).position
+        command_id = f"{self.name}-{number}"
+        self._asked.setdefault(topic, deque()).append((command_id, since))
+        self.send({"type": "subscribe", "id": command_id, "topic": topic, **({"since": since} if since else {})})
 
     def send(self, command: Frame) -> None:
         assert self.wire is not None
+        self._unanswered[command["id"]] += 1
         self.wire.send(command)
 
     def read(self, count: int | None = None) -> int:
@@ -180,9 +184,12 @@ class WatchingClient:
     def _take(self, frame: Frame) -> None:
         kind, topic = frame["type"], frame.get("topic")
         if kind == "ack":
-            if frame["reply_to"] in self.acks:
-                self._fault(f"two acks for {frame['reply_to']}")
+            self._unanswered[frame["reply_to"]] -= 1
+            if self._unanswered[frame["reply_to"]] < 0:
+                self._fault(f"an ack too many for {frame['reply_to']}: {frame}")
             self.acks[frame["reply_to"]] = frame
+            if not frame["ok"]:
+                self._refused(frame["reply_to"])
         elif topic is None or kind == "unsubscribed":
             return
         elif kind == "subscribed":
@@ -190,10 +197,21 @@ class WatchingClient:
         elif topic not in self._asked:
             self._follow(topic, frame)
 
+    def _refused(self, command_id: str) -> None:
+        """A subscribe that came to nothing."""
+        for topic, asked in list(self._asked.items()):
+            if any(command_id == other for other, _ in asked):
+                self._asked[topic] = deque(entry for entry in asked if entry[0] != command_id)
+                self.refused.add(topic)
+
     def _subscribed(self, topic: str, frame: Frame) -> None:
-        since = self._asked.pop(topic, None)
+        _, since = self._asked[topic].popleft()
+        if self._asked[topic]:  # asked again since
+            return
+        del self._asked[topic]
         mode = frame["mode"]
         self.modes[mode] += 1
+        self.refused.discard(topic)
         if self.states[topic].apply(frame) is not Outcome.APPLIED:
             self._fault(f"{topic}: {mode} does not go on from {since}: {frame}")
         if mode == "snapshot":

@@ -117,12 +117,12 @@ class TitleRetriever:
 class BlankPages:
     """Stands for the parser pool: one rectangle, and a picture of eight bytes."""
 
-    async def rectangles(self, path: Path, page: int, start: int, end: int) -> PageRectangles:
-        del path, start, end
+    async def rectangles(self, path: Path, page: int, start: int, end: int, *, password: str | None = None) -> PageRectangles:
+        del path, start, end, password
         return PageRectangles(page=page, width=595.0, height=842.0, rects=[[10.0, 20.0, 30.0, 40.0]])
 
-    async def page_image(self, path: Path, page: int, width_px: int) -> bytes:
-        del path, page, width_px
+    async def page_image(self, path: Path, page: int, width_px: int, *, password: str | None = None) -> bytes:
+        del path, page, width_px, password
         return b"\x89PNG\r\n\x1a\n"
 
 
@@ -145,6 +145,9 @@ class QueuedIngest:
 
     async def cancel(self, document_id: str) -> int:
         return await self._jobs.cancel(document_id, kind=INGEST_JOB)
+
+    async def overtaken(self, document_id: str, version: int) -> None:
+        del document_id, version
 
 
 def services_on(

@@ -126,8 +126,8 @@ class Hub:
             await self.runtime.scheduler.sleep(SWEEP_S)
             try:
                 await self.sweep()
-            except AntiphonError as error:
-                _log.warning("hub_sweep_failed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - the boundary of the task that looks after everybody: it must go on
+                _log.error("hub_sweep_failed", exc_info=error)
 
     async def sweep(self) -> None:
         now = self.runtime.clock.monotonic()
@@ -161,7 +161,7 @@ class Hub:
             if sent is None and now - connection.opened_s < self.limits.ping_s:
                 return
             connection.ping_sent_s = now
-            heads = {topic: (await self.log.head(topic)).seq for topic in connection.subscriptions}
+            heads = {topic: (await self.log.head(topic)).seq for topic in list(connection.subscriptions)}
             connection.push_ephemeral(Ping(heads=heads))
 
     def _busy(self, connection: Connection) -> bool:
@@ -178,6 +178,9 @@ class Hub:
             return
         for topic in list(connection.subscriptions):
             if not await self._rights.may_subscribe(identity, topic):
+                if connection.kind == "simple":  # has one topic, and no word for its end but the close code
+                    await connection.close(CloseCode.FORBIDDEN, "There is no such session for you any more.")
+                    return
                 connection.end_subscription(topic)
                 connection.push_event(Unsubscribed(topic=topic, code="not_found", reason="There is no such topic any more."))
 

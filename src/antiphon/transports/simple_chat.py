@@ -2,32 +2,30 @@
 
 Text that is not JSON in -> bare answer text out; JSON in -> typed frames out (`format=auto`); `format=text|json` fixes it.
 Query: workspace, session_id, model, history=0|N|all, since=SEQ&epoch=E, format. Normative: docs/protocol.md section 2.
-Tests: tests/integration/test_socket_simple.py.
+What is shown of the session's events: simple_frames.py. Tests: tests/integration/live/test_simple_chat.py.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from starlette.websockets import WebSocket
 
 from antiphon.access.identity import Identity
+from antiphon.access.scope import Scope
 from antiphon.core.errors import AntiphonError, BadRequest
 from antiphon.protocol.close_codes import CloseCode
 from antiphon.protocol.codec import decode_frame, encode_json
 from antiphon.protocol.commands import Since
-from antiphon.protocol.events import Event, RunError
-from antiphon.protocol.topics import session_topic
-from antiphon.storage.event_log.contract import Entry, Position
+from antiphon.protocol.events import RunError, Snapshot
+from antiphon.protocol.topics import Topic, session_topic
+from antiphon.storage.event_log.contract import Position
 from antiphon.transports.connection import Connection
+from antiphon.transports.simple_frames import ShownFrames
 from antiphon.transports.socket_session import Refused, SocketHouse, accept, execute, receive_text
 from antiphon.transports.subscription import Subscription, SubscriptionState
 
-SHOWN = frozenset({"status", "answer_chunk", "tool_call", "sources", "error", "complete"})
-"""What the simple profile passes on; the rest of the protocol is for `/ws/v1`."""
 FORMATS = ("auto", "text", "json")
-TOLD_AS_TEXT = ("answer_chunk", "error")
 
 
 class SimpleChatEndpoint:
@@ -63,7 +61,7 @@ class _SimpleSession:
         self._model = query.get("model") or None
         self._format = query.get("format", "auto")
         self._json = self._format == "json"
-        self._shown: _Shown | None = None
+        self._shown: ShownFrames | None = None
 
     async def run(self) -> None:
         if self._format not in FORMATS:
@@ -160,14 +158,18 @@ class _SimpleSession:
             self._connection.end_subscription(topic)
         name = session_topic(self._session)
         topic, reach = await self._house.topics.authorise(self._identity, name)
-        self._shown = _Shown(self._connection, self._json, self._house.hub.log.epoch)
+        since, head = self._since(reference), await self._house.hub.log.head(name)
+        if since is not None and (since.epoch != head.epoch or since.seq > head.seq):
+            since = None
+        self._shown = ShownFrames(
+            self._connection, self._house.hub.runtime, json=self._json, epoch=head.epoch, last_seq=since.seq if since else None
+        )
         subscription = Subscription(
             name, log=self._house.hub.log, outlet=self._shown, limits=self._house.replay,
-            snapshot=lambda: self._house.topics.snapshot(topic, reach),
+            snapshot=lambda: self._whole_snapshot(topic, reach),
         )  # fmt: skip
         self._connection.subscriptions[name] = subscription
-        since, head = self._since(), await self._house.hub.log.head(name)
-        if since is not None and since.epoch == head.epoch and since.seq <= head.seq:
+        if since is not None:
             self._house.count_resume(await subscription.start(since, announce=False))
         else:
             await self._history()
@@ -175,8 +177,22 @@ class _SimpleSession:
         if subscription.state is SubscriptionState.BEHIND:
             await self._connection.catch_up()
 
-    def _since(self) -> Since | None:
+    async def _whole_snapshot(self, topic: Topic, reach: Scope) -> Snapshot:
+        """With the texts that a snapshot gives by reference: who reads bare text can't follow one."""
+        snapshot = await self._house.topics.snapshot(topic, reach)
+        messages = snapshot.messages if isinstance(snapshot.messages, list) else []
+        for place, message in enumerate(messages):
+            if message.pop("content_ref", None) is not None:
+                following = messages[place + 1]["id"] if place + 1 < len(messages) else None
+                (whole,) = await self._messages(str(topic), 1, before=following)
+                message["content"] = whole["content"]
+        return snapshot
+
+    def _since(self, reference: str | None) -> Since | None:
+        """A position belongs to the session of the address."""
         query = self._websocket.query_params
+        if reference is None or reference not in (query.get("session_id"), query.get("sessionId")):
+            return None
         seq, epoch = query.get("since"), query.get("epoch")
         return Since(epoch, int(seq)) if seq and epoch and seq.isdigit() and len(seq) < 17 else None
 
@@ -186,15 +202,23 @@ class _SimpleSession:
         limit = 300 if wanted == "all" else min(int(wanted), 300) if wanted.isdigit() and len(wanted) < 6 else 0
         if not limit or self._session is None:
             return
-        fields = {"topic": session_topic(self._session), "limit": limit}
-        outcome = await self._house.commands.execute(
-            "history", fields, identity=self._identity, request_id=self._house.hub.runtime.ids.new("req")
-        )
-        for message in outcome["messages"]:
+        for message in await self._messages(session_topic(self._session), limit):
             if self._json:
                 self._connection.push_frame(encode_json({"type": "message", "message": message}))
             else:
                 self._connection.push_frame(message["content"].encode())
+
+    async def _messages(self, topic: str, limit: int, *, before: str | None = None) -> list[dict[str, Any]]:
+        """The last `limit` before the named one. A page of `history` may hold fewer than asked for."""
+        found: list[dict[str, Any]] = []
+        has_more = True
+        while has_more and len(found) < limit:
+            fields = {"topic": topic, "limit": limit - len(found), "before": found[0]["id"] if found else before}
+            page = await self._house.commands.execute(
+                "history", fields, identity=self._identity, request_id=self._house.hub.runtime.ids.new("req")
+            )
+            found, has_more = [*page["messages"], *found], page["has_more"] and bool(page["messages"])
+        return found
 
     async def _call(self, verb: str, fields: dict[str, Any]) -> str:
         outcome = await self._house.commands.execute(
@@ -208,67 +232,6 @@ class _SimpleSession:
             self._connection.push_event(event)
         else:
             self._connection.push_frame(f"[{error.code}] {error.message}".encode())
-
-
-class _Shown:
-    """The outlet of a simple socket: typed frames, or nothing but the answer's text.
-
-    Frames that are passed over make the next one carry `prev_seq`; the first one carries the epoch, so that a page can
-    come back with `since` and `epoch`."""
-
-    def __init__(self, connection: Connection, json: bool, epoch: str) -> None:
-        self._connection = connection
-        self.json = json
-        self._epoch: str | None = epoch
-        self._last_seq: int | None = None
-
-    @property
-    def paused(self) -> bool:
-        return self._connection.paused
-
-    def push_entry(self, entry: Entry) -> None:
-        if entry.kind not in SHOWN:
-            return
-        if self.json and self._epoch is None and self._last_seq == entry.seq - 1:
-            self._last_seq = entry.seq
-            self._connection.push_entry(entry)
-        elif self.json or entry.kind in TOLD_AS_TEXT:
-            self.push_frame(entry.frame)
-
-    def push_frame(self, frame: bytes) -> None:
-        """A replayed frame, one that does not follow the last, or a single one in text mode: then only its words go out."""
-        told = msgspec.json.decode(frame, type=_Told)
-        if told.type not in SHOWN:
-            return
-        if self.json:
-            self._connection.push_frame(self._enveloped(frame, told))
-        elif told.type == "answer_chunk":
-            self._connection.push_frame(told.content.encode())
-        elif told.type == "error":
-            self._connection.push_frame(f"[{told.code}] {told.message}".encode())
-
-    def push_event(self, event: Event) -> None:
-        """A snapshot, for a reader that fell behind."""
-        if self.json:
-            self._connection.push_event(event)
-
-    def _enveloped(self, frame: bytes, told: _Told) -> bytes:
-        previous, self._last_seq = self._last_seq, told.seq
-        if previous is not None and previous != told.seq - 1 and told.prev_seq is None:
-            frame = b'%b,"prev_seq":%d}' % (frame[:-1], previous)
-        if self._epoch is not None:
-            frame = b'%b,"epoch":"%b"}' % (frame[:-1], self._epoch.encode())
-            self._epoch = None
-        return frame
-
-
-class _Told(msgspec.Struct):
-    type: str
-    seq: int = 0
-    prev_seq: int | None = None
-    content: str = ""
-    code: str = ""
-    message: str = ""
 
 
 def _text(value: object, name: str) -> str:

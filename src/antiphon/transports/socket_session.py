@@ -135,7 +135,9 @@ async def execute(
 
 def push_ack(connection: Connection, reply_to: str | None, outcome: dict[str, Any] | AntiphonError, *, request_id: str) -> None:
     if isinstance(outcome, AntiphonError):
-        connection.push_event(Ack(reply_to=reply_to, ok=False, result=None, error=error_json(outcome, request_id), duplicate=False))
+        connection.push_event(
+            Ack(reply_to=reply_to, ok=False, result=None, error=error_json(outcome, request_id), duplicate=False)
+        )
         return
     duplicate = bool(outcome.get("duplicate", False))
     result = {key: value for key, value in outcome.items() if key != "duplicate"}

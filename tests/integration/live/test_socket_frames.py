@@ -75,7 +75,12 @@ async def test_h3_deflate_is_not_taken(strict_server: ServerProcess, person: Per
 
 
 async def test_h11_hostile_json_is_refused_at_once(strict_server: ServerProcess, person: Person) -> None:
-    bombs = ["[" * 16_000, '{"type":' + "[" * 8000, '{"type":"pong","n":1e' + "9" * 8000 + "}", '{"type":"pong","n":' + "9" * 16_000 + "}"]
+    bombs = [
+        "[" * 16_000,
+        '{"type":' + "[" * 8000,
+        '{"type":"pong","n":1e' + "9" * 8000 + "}",
+        '{"type":"pong","n":' + "9" * 16_000 + "}",
+    ]
     for text in bombs:
         async with ByteSocket(strict_server.url, headers=person.bearer) as client:
             await client.receive()  # welcome
@@ -88,7 +93,9 @@ async def test_h11_hostile_json_is_refused_at_once(strict_server: ServerProcess,
 async def test_fragments_and_pings_within_a_message(strict_server: ServerProcess, person: Person) -> None:
     async with ByteSocket(strict_server.url, headers=person.bearer) as client:
         await client.receive()
-        client.push(client_frame(TEXT, COMMAND[:10], fin=False) + client_frame(PING, b"between") + client_frame(CONT, b"", fin=False))
+        client.push(
+            client_frame(TEXT, COMMAND[:10], fin=False) + client_frame(PING, b"between") + client_frame(CONT, b"", fin=False)
+        )
         client.push(client_frame(CONT, COMMAND[10:]))
         pong, ack = await client.receive(), await client.receive()
     assert pong is not None

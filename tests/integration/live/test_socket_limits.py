@@ -88,7 +88,8 @@ async def test_h5_commands_of_one_who_never_reads_are_not_answered_without_end(s
             await asyncio.sleep(0.02)
     before = resident(strict_server)
     asks = b"".join(
-        client_frame(TEXT, msgspec.json.encode({"type": "history", "id": str(n), "topic": f"session:{session}"})) for n in range(900)
+        client_frame(TEXT, msgspec.json.encode({"type": "history", "id": str(n), "topic": f"session:{session}"}))
+        for n in range(900)
     )
     async with ByteSocket(strict_server.url, headers=greedy.bearer, receive_buffer_bytes=4096) as deaf:
         deaf.push(asks)
@@ -122,10 +123,16 @@ async def test_subscriptions_of_a_connection_are_limited(strict_server: ServerPr
 
 async def test_h6_connections_of_a_user_are_limited(strict_server: ServerProcess, person: Person) -> None:
     """Whatever the credential and the profile; other users are not touched, and a place is free at once when one leaves."""
-    ways = [("/ws/v1", person.bearer), ("/ws/chat", person.browser), ("/ws/v1", person.browser), ("/ws/conversation", person.bearer)]
+    ways = [
+        ("/ws/v1", person.bearer),
+        ("/ws/chat", person.browser),
+        ("/ws/v1", person.browser),
+        ("/ws/conversation", person.bearer),
+    ]
     async with contextlib.AsyncExitStack() as stack:
         held = [
-            await stack.enter_async_context(ByteSocket(strict_server.url, path, headers=headers)) for path, headers in [*ways, *ways[:2]]
+            await stack.enter_async_context(ByteSocket(strict_server.url, path, headers=headers))
+            for path, headers in [*ways, *ways[:2]]
         ]
         await asyncio.sleep(0.05)
         for path, headers in ways:

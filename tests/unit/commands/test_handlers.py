@@ -159,9 +159,9 @@ async def test_documents(house: House):
     files = [{"name": "../a.md", "sha256": "ab" * 32, "bytes": 3, "media_type": "text/markdown"}]
     added = await house.call("document_add", owner, workspace_id=workspace["id"], files=files)
     (first,) = added["documents"]
-    assert first == {"id": first["id"], "name": "a.md", "state": "queued"}
+    assert first == {"id": first["id"], "name": "a.md", "state": "queued", "change": "added", "version": 1}
     again = await house.call("document_add", owner, workspace_id=workspace["id"], files=files)
-    assert again["documents"] == [{**first, "duplicate_of": first["id"]}]
+    assert again["documents"] == [{**first, "duplicate_of": first["id"], "change": "duplicate"}]
     for number in range(4):
         house.services.runtime.clock.pass_time(1)  # type: ignore[attr-defined]
         more = [{"name": f"{number}.md", "sha256": f"{number:064x}", "bytes": 3}]

@@ -119,7 +119,7 @@ def test_a_file_without_text_or_without_sense_says_so(tmp_path: Path) -> None:
     page = canvas.Canvas(str(path))
     page.showPage()
     page.save()
-    with pytest.raises(Unsupported, match="scan") as caught:
+    with pytest.raises(Unsupported, match="empty") as caught:
         texts(open_pdf(path, None))
     assert caught.value.data == {"reason": "no_text"}
     path.write_bytes(b"%PDF-1.4\nnothing")

@@ -65,7 +65,7 @@ async def test_nothing_appears_when_the_job_can_not(room: Room, monkeypatch: pyt
     def refuse(*_: object) -> None:
         raise Conflict("No more jobs.")
 
-    monkeypatch.setattr(room.services.documents, "_jobs", type("Refusing", (), {"enqueue": staticmethod(refuse)})())
+    monkeypatch.setattr(room.services.documents._arrivals, "_jobs", type("Refusing", (), {"enqueue": staticmethod(refuse)})())
     with pytest.raises(Conflict):
         await room.add("a.md")
     assert await room.services.documents.list(room.reach, room.workspace.id, limit=10) == []
@@ -212,7 +212,7 @@ async def test_pages_rectangles_pictures_and_the_original(room: Room):
     )  # fmt: skip
     await room.services.store.write(lambda tx: tx.insert(PAGES, page))
     pages = room.services.pages
-    assert page_json(await pages.text(room.reach, document_id, 1))["text"] == "hello"
+    assert page_json(*await pages.text(room.reach, document_id, 1))["text"] == "hello"
     assert (await pages.rectangles(room.reach, document_id, 1, 0, 5)).rects == [[10.0, 20.0, 30.0, 40.0]]
     assert (await pages.image(room.reach, document_id, 1, 10**6)).startswith(b"\x89PNG")
     assert (await pages.original(room.reach, document_id)).name == "a.pdf"

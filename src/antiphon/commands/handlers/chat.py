@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 
 from antiphon.access.identity import Role
@@ -174,7 +175,18 @@ async def history(call: Call[Services], payload: History) -> dict[str, Any]:
     if not 1 <= payload.limit <= 300:
         raise BadRequest("`limit` is 1 to 300.")
     rows, has_more = await call.services.messages.page(call.reach, topic.id, before=payload.before, limit=payload.limit)
-    return {"messages": [message_json(row) for row in rows], "has_more": has_more}
+    messages = _newest_within([message_json(row) for row in rows], call.services.settings.limits.outbound_frame_bytes)
+    return {"messages": messages, "has_more": has_more or len(messages) < len(rows)}
+
+
+def _newest_within(messages: list[dict[str, Any]], most_bytes: int) -> list[dict[str, Any]]:
+    """As many of the newest as one frame holds, at least one: the page is shorter then, and `has_more` says so."""
+    size = 512
+    for count, message in enumerate(reversed(messages)):
+        size += len(msgspec.json.encode(message))
+        if size > most_bytes and count:
+            return messages[-count:]
+    return messages
 
 
 async def _visible_run(call: Call[Services], run_id: str) -> RunRow:

@@ -4,31 +4,50 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import UNSET
+
 from antiphon.commands.paging import page_of, place_of
 from antiphon.commands.payloads.documents import (
     DocumentAdd,
+    DocumentChange,
     DocumentList,
     DocumentOne,
     DocumentPage,
     DocumentPageImage,
     DocumentRects,
+    DocumentReplace,
     DocumentRetry,
+    UploadedFile,
 )
 from antiphon.commands.services import Services
 from antiphon.commands.table import Call, Command, Result, Right
-from antiphon.library.documents import Added, Upload, document_json
+from antiphon.library.arrivals import Added, Upload
+from antiphon.library.documents import document_json
 from antiphon.library.pages import page_json
 
 
 async def document_add(call: Call[Services], payload: DocumentAdd) -> Result:
-    uploads = [Upload(name=file.name, sha256=file.sha256, size_bytes=file.bytes) for file in payload.files]
-    added = await call.services.documents.add(call.caller, call.reach, payload.workspace_id, uploads)
+    uploads = [_upload(file, payload.path) for file in payload.files]
+    added = await call.services.documents.add(call.caller, call.reach, payload.workspace_id, uploads, tags=payload.tags)
     return {"documents": [_added_json(entry) for entry in added]}
+
+
+async def document_replace(call: Call[Services], payload: DocumentReplace) -> Result:
+    upload = _upload(payload.files[0], None)
+    return _added_json(await call.services.documents.replace(call.caller, call.reach, payload.document_id, upload))
+
+
+async def document_change(call: Call[Services], payload: DocumentChange) -> Result:
+    row = await call.services.documents.change(
+        call.reach, payload.document_id, name=payload.name if payload.name is not UNSET else None,
+        path=payload.path if payload.path is not UNSET else None, tags=payload.tags if payload.tags is not UNSET else None,
+    )  # fmt: skip
+    return document_json(row)
 
 
 async def document_list(call: Call[Services], payload: DocumentList) -> Result:
     rows = await call.services.documents.list(
-        call.reach, payload.workspace_id, state=payload.state, q=payload.q,
+        call.reach, payload.workspace_id, state=payload.state, q=payload.q, path=payload.path,
         after=place_of(payload.cursor, "documents"), limit=payload.limit + 1,
     )  # fmt: skip
     return page_of(
@@ -55,19 +74,24 @@ async def document_cancel(call: Call[Services], payload: DocumentOne) -> Result:
 
 
 async def document_page_text(call: Call[Services], payload: DocumentPage) -> Result:
-    return page_json(await call.services.pages.text(call.reach, payload.document_id, payload.page))
+    return page_json(*await call.services.pages.text(call.reach, payload.document_id, payload.page, version=payload.version))
+
+
+async def document_outline(call: Call[Services], payload: DocumentOne) -> Result:
+    return await call.services.pages.outline(call.reach, payload.document_id)
 
 
 async def document_rects(call: Call[Services], payload: DocumentRects) -> Result:
     found = await call.services.pages.rectangles(
-        call.reach, payload.document_id, payload.page, payload.start, payload.end
+        call.reach, payload.document_id, payload.page, payload.start, payload.end, version=payload.version
     )  # fmt: skip
     return {"page": found.page, "width": found.width, "height": found.height, "rects": found.rects}
 
 
 async def document_page_image(call: Call[Services], payload: DocumentPageImage) -> Result:
     """`png` holds bytes: the HTTP edge sends them as they are."""
-    return {"png": await call.services.pages.image(call.reach, payload.document_id, payload.page, payload.width)}
+    pages = call.services.pages
+    return {"png": await pages.image(call.reach, payload.document_id, payload.page, payload.width, version=payload.version)}
 
 
 async def document_original(call: Call[Services], payload: DocumentOne) -> Result:
@@ -77,14 +101,32 @@ async def document_original(call: Call[Services], payload: DocumentOne) -> Resul
 
 
 def _added_json(entry: Added) -> dict[str, Any]:
-    shown = {"id": entry.row.id, "name": entry.row.name, "state": entry.row.state}
+    shown: dict[str, Any] = {
+        "id": entry.row.id, "name": entry.row.name, "state": entry.row.state, "change": entry.change, "version": entry.version,
+    }  # fmt: skip
     return shown if entry.duplicate_of is None else {**shown, "duplicate_of": entry.duplicate_of}
+
+
+def _upload(file: UploadedFile, path: str | None) -> Upload:
+    return Upload(name=file.name, sha256=file.sha256, size_bytes=file.bytes, path=file.path or path or "")
 
 
 COMMANDS: list[Command[Any, Services]] = [
     Command(
         verb="document_add", payload=DocumentAdd, right=Right.EDITOR, handler=document_add,
         summary="Adds uploaded files as documents.",
+    ),
+    Command(
+        verb="document_replace", payload=DocumentReplace, right=Right.EDITOR, handler=document_replace,
+        summary="Gives a document new content, as its next version; the old one serves until that is indexed.",
+    ),
+    Command(
+        verb="document_change", payload=DocumentChange, right=Right.EDITOR, handler=document_change,
+        summary="Changes a document's name, path or tags.",
+    ),
+    Command(
+        verb="document_outline", payload=DocumentOne, right=Right.VIEWER, handler=document_outline,
+        summary="Reads a document's headings, sections and where its pages begin.",
     ),
     Command(
         verb="document_list", payload=DocumentList, right=Right.VIEWER, handler=document_list,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from antiphon.commands.payloads.fields import Id, Paged, PageNumber, Password, Position, SearchText
+from antiphon.commands.payloads.fields import Id, Labels, Name, Paged, PageNumber, Password, Position, SearchText
 from antiphon.protocol.commands import Payload
 from antiphon.storage.records.rows import DocumentState
 
+DocumentPath = Annotated[str, Meta(max_length=4000)]
+Version = Annotated[int, Meta(ge=1, le=2**31)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 
 
@@ -20,17 +22,39 @@ class UploadedFile(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     sha256: Sha256
     bytes: Annotated[int, Meta(ge=0)]
     media_type: Annotated[str, Meta(max_length=400)] | None = None
+    path: DocumentPath | None = None
 
 
 class DocumentAdd(Payload):
+    """`path` and `tags` are those of all files; a file's own path goes before."""
+
     workspace_id: Id
     files: Annotated[list[UploadedFile], Meta(min_length=1, max_length=500)]
+    path: DocumentPath | None = None
+    tags: Labels = []
+
+
+class DocumentReplace(Payload):
+    """One file: the document's next version."""
+
+    document_id: Id
+    files: Annotated[list[UploadedFile], Meta(min_length=1, max_length=1)]
+
+
+class DocumentChange(Payload):
+    """What is left out stays."""
+
+    document_id: Id
+    name: Name | UnsetType = UNSET
+    path: DocumentPath | UnsetType = UNSET
+    tags: Labels | UnsetType = UNSET
 
 
 class DocumentList(Paged, kw_only=True):
-    """`q`: part of the name."""
+    """`q`: part of the name. `path`: of exactly this one."""
 
     workspace_id: Id
+    path: DocumentPath | None = None
     state: DocumentState | None = None
     q: SearchText | None = None
 
@@ -47,8 +71,11 @@ class DocumentRetry(Payload):
 
 
 class DocumentPage(Payload):
+    """`version`: as a citation has it; answered only when it is the present one."""
+
     document_id: Id
     page: PageNumber
+    version: Version | None = None
 
 
 class DocumentRects(Payload):
@@ -58,6 +85,7 @@ class DocumentRects(Payload):
     page: PageNumber
     start: Position
     end: Position
+    version: Version | None = None
 
 
 class DocumentPageImage(Payload):
@@ -66,3 +94,4 @@ class DocumentPageImage(Payload):
     document_id: Id
     page: PageNumber
     width: Annotated[int, Meta(ge=64, le=2400)] = 1000
+    version: Version | None = None

@@ -47,6 +47,21 @@ class JobQueue(Protocol):
         """The next job whose lease is free: users take turns, within a user the oldest first. None: nothing to do."""
         ...
 
+    async def claim_some(
+        self,
+        *,
+        kinds: tuple[str, ...],
+        owner: str,
+        lease_s: float,
+        most: int,
+        light_only: bool = False,
+        idle_users_only: bool = False,
+    ) -> list[Job]:
+        """As `claim`; when the next job is light (`payload["light"]`, never claimed before), further light ones of its user come
+        with it, `most` in all. `light_only`: nothing else. `idle_users_only`: of users who have no running job. []: nothing to
+        do."""
+        ...
+
     async def heartbeat(self, job: Job, *, lease_s: float) -> bool:
         """Extends the lease. False: the claim is lost, or the job was cancelled; stop working."""
         ...
@@ -63,7 +78,9 @@ class JobQueue(Protocol):
         """Commits `work` and the mark of the finished step together. Raises Conflict when the claim is lost."""
         ...
 
-    async def finish(self, job: Job, *, work: Callable[[Transaction], None] | None = None) -> None: ...
+    async def finish(
+        self, job: Job, *, work: Callable[[Transaction], None] | None = None, urgency: Urgency = Urgency.COMMAND
+    ) -> None: ...
 
     async def fail(
         self,

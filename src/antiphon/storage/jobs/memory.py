@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -36,11 +37,28 @@ class MemoryJobQueue:
         ours.after_commit(self._bell.ring)
 
     async def claim(self, *, kinds: tuple[str, ...], owner: str, lease_s: float) -> Job | None:
+        jobs = await self.claim_some(kinds=kinds, owner=owner, lease_s=lease_s, most=1)
+        return jobs[0] if jobs else None
+
+    async def claim_some(
+        self,
+        *,
+        kinds: tuple[str, ...],
+        owner: str,
+        lease_s: float,
+        most: int,
+        light_only: bool = False,
+        idle_users_only: bool = False,
+    ) -> builtins.list[Job]:
         rings = self._bell.rings
-        job = await self._store.write(lambda transaction: self._claim(transaction, kinds, owner, lease_s))
-        if job is None:
+
+        def claim(transaction: MemoryTransaction) -> builtins.list[Job]:
+            return self._claim(transaction, kinds, owner, lease_s, most, light_only, idle_users_only)
+
+        jobs = await self._store.write(claim)
+        if not jobs:
             self._bell.found_nothing(rings)
-        return job
+        return jobs
 
     async def heartbeat(self, job: Job, *, lease_s: float) -> bool:
         def extend(transaction: MemoryTransaction) -> bool:
@@ -66,13 +84,15 @@ class MemoryJobQueue:
 
         return await self._store.write(mark, urgency)
 
-    async def finish(self, job: Job, *, work: Callable[[Transaction], None] | None = None) -> None:
+    async def finish(
+        self, job: Job, *, work: Callable[[Transaction], None] | None = None, urgency: Urgency = Urgency.COMMAND
+    ) -> None:
         def mark(transaction: MemoryTransaction) -> None:
             self._settle(transaction, job, state="done", owner=None, lease_until=None, error=None)
             if work is not None:
                 work(transaction)
 
-        await self._store.write(mark)
+        await self._store.write(mark, urgency)
 
     async def fail(
         self,
@@ -124,26 +144,44 @@ class MemoryJobQueue:
 
         return await self._store.read(read)
 
-    def _claim(self, transaction: MemoryTransaction, kinds: tuple[str, ...], owner: str, lease_s: float) -> Job | None:
+    def _claim(
+        self,
+        transaction: MemoryTransaction,
+        kinds: tuple[str, ...],
+        owner: str,
+        lease_s: float,
+        most: int,
+        light_only: bool,
+        idle_users_only: bool,
+    ) -> builtins.list[Job]:
         now = self._clock.now()
         jobs = _jobs(transaction)
-        free = [job for job in jobs if job.kind in kinds and _is_free(job, now)]
+        busy = Counter(job.user_id for job in jobs if job.state == "running" and not _is_free(job, now))
+        free = [
+            job for job in jobs
+            if job.kind in kinds and _is_free(job, now)
+            and (_is_light(job) or not light_only) and not (idle_users_only and busy[job.user_id])
+        ]  # fmt: skip
         if not free:
-            return None
+            return []
         turns: dict[str, int] = transaction.shelf(_TURNS)
 
         def rank(job: Job) -> tuple[int, int, float, str]:
-            of_user = [other for other in jobs if other.user_id == job.user_id]
-            running = sum(other.state == "running" and not _is_free(other, now) for other in of_user)
+            latest = max(turns.get(other.id, 0) for other in jobs if other.user_id == job.user_id)
             oldest = min(other.created_at for other in free if other.user_id == job.user_id)
-            return running, max(turns.get(other.id, 0) for other in of_user), oldest, job.user_id
+            return busy[job.user_id], latest, oldest, job.user_id
 
         user_id = min(free, key=rank).user_id
-        chosen = min((job for job in free if job.user_id == user_id), key=_age)
-        transaction.put(_TURNS, chosen.id, 1 + max(turns.values(), default=0))
-        return _copied(
-            _put(transaction, chosen, state="running", owner=owner, lease_until=now + lease_s, attempt=chosen.attempt + 1)
-        )
+        own = sorted((job for job in free if job.user_id == user_id), key=_age)
+        light = [job for job in own if _is_light(job)][:most]
+        chosen = light if own[0] in light else own[:1]
+        turn = 1 + max(turns.values(), default=0)
+        for job in chosen:
+            transaction.put(_TURNS, job.id, turn)
+        return [
+            _copied(_put(transaction, job, state="running", owner=owner, lease_until=now + lease_s, attempt=job.attempt + 1))
+            for job in chosen
+        ]
 
     def _held(self, transaction: MemoryTransaction, job: Job) -> Job | None:
         """The job as stored, when the claim on it still holds."""
@@ -163,6 +201,10 @@ def _is_free(job: Job, now: float) -> bool:
     if job.state == "queued":
         return job.not_before <= now
     return job.state == "running" and (job.lease_until or 0.0) <= now
+
+
+def _is_light(job: Job) -> bool:
+    return job.attempt == 0 and bool(job.payload.get("light"))
 
 
 def _age(job: Job) -> tuple[float, str]:

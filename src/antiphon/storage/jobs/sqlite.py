@@ -23,12 +23,16 @@ from antiphon.storage.records.sqlite import SqliteStore, SqliteTransaction
 T = TypeVar("T")
 
 _COLUMNS = "id, kind, user_id, workspace_id, subject, payload, state, step, progress, attempt, owner, lease_until, not_before, error, created_at"
-_FREE = """
-    kind IN (SELECT value FROM json_each(:kinds))
+_LIGHT = "attempt = 0 AND json_extract(payload, '$.light') = 1"
+_FREE = f"""
+    kind IN (SELECT value FROM json_each(:kinds)) AND (NOT :light_only OR {_LIGHT})
     AND (state = 'queued' AND not_before <= :now OR state = 'running' AND lease_until <= :now)
-"""
+"""  # noqa: S608 - constants of this file
 _NEXT_USER = f"""
-    SELECT user_id FROM (SELECT DISTINCT user_id FROM jobs WHERE {_FREE}) AS candidate ORDER BY
+    SELECT user_id FROM (SELECT DISTINCT user_id FROM jobs WHERE {_FREE}) AS candidate
+    WHERE NOT :idle_users_only OR NOT EXISTS
+        (SELECT 1 FROM jobs AS r WHERE r.user_id = candidate.user_id AND r.state = 'running' AND r.lease_until > :now)
+    ORDER BY
         (SELECT count(*) FROM jobs AS r WHERE r.user_id = candidate.user_id AND r.state = 'running' AND r.lease_until > :now),
         (SELECT max(turn) FROM jobs AS r WHERE r.user_id = candidate.user_id),
         (SELECT min(created_at) FROM jobs WHERE {_FREE} AND user_id = candidate.user_id),
@@ -36,10 +40,14 @@ _NEXT_USER = f"""
     LIMIT 1
 """  # noqa: S608 - constants of this file
 _NEXT_JOB = f"SELECT id FROM jobs WHERE {_FREE} AND user_id = :user_id ORDER BY created_at, id LIMIT 1"  # noqa: S608
+_MORE_LIGHT = f"""
+    SELECT id FROM jobs WHERE state = 'queued' AND user_id = :user_id AND {_LIGHT} AND not_before <= :now
+        AND kind IN (SELECT value FROM json_each(:kinds)) ORDER BY created_at, id LIMIT :most
+"""  # noqa: S608 - constants of this file
 _TAKE = """
     UPDATE jobs SET state = 'running', owner = :owner, lease_until = :now + :lease_s, attempt = attempt + 1,
         turn = 1 + (SELECT max(turn) FROM jobs)
-    WHERE id = :id
+    WHERE id IN (SELECT value FROM json_each(:ids))
 """
 _MINE = "id = :id AND state = 'running' AND owner = :owner AND attempt = :attempt AND lease_until > :now"
 
@@ -68,12 +76,28 @@ class SqliteJobQueue:
         ours.after_commit(self._bell.ring)
 
     async def claim(self, *, kinds: tuple[str, ...], owner: str, lease_s: float) -> Job | None:
+        jobs = await self.claim_some(kinds=kinds, owner=owner, lease_s=lease_s, most=1)
+        return jobs[0] if jobs else None
+
+    async def claim_some(
+        self,
+        *,
+        kinds: tuple[str, ...],
+        owner: str,
+        lease_s: float,
+        most: int,
+        light_only: bool = False,
+        idle_users_only: bool = False,
+    ) -> builtins.list[Job]:
         rings = self._bell.rings
-        values = {"kinds": _json(kinds), "owner": owner, "lease_s": lease_s, "now": self._clock.now()}
-        job = await self._store.write(lambda transaction: _claim(transaction.connection, values))
-        if job is None:
+        values = {
+            "kinds": _json(kinds), "owner": owner, "lease_s": lease_s, "now": self._clock.now(), "most": most,
+            "light_only": light_only, "idle_users_only": idle_users_only,
+        }  # fmt: skip
+        jobs = await self._store.write(lambda transaction: _claim(transaction.connection, values))
+        if not jobs:
             self._bell.found_nothing(rings)
-        return job
+        return jobs
 
     async def heartbeat(self, job: Job, *, lease_s: float) -> bool:
         values = {**self._claim_of(job), "lease_s": lease_s}
@@ -101,13 +125,15 @@ class SqliteJobQueue:
 
         return await self._store.write(mark, urgency)
 
-    async def finish(self, job: Job, *, work: Callable[[Transaction], None] | None = None) -> None:
+    async def finish(
+        self, job: Job, *, work: Callable[[Transaction], None] | None = None, urgency: Urgency = Urgency.COMMAND
+    ) -> None:
         def mark(transaction: SqliteTransaction) -> None:
             self._settle(transaction, job, "state = 'done', owner = NULL, lease_until = NULL, error = NULL")
             if work is not None:
                 work(transaction)
 
-        await self._store.write(mark)
+        await self._store.write(mark, urgency)
 
     async def fail(
         self,
@@ -175,14 +201,20 @@ class SqliteJobQueue:
             raise lost_claim(job)
 
 
-def _claim(connection: sqlite3.Connection, values: dict[str, Any]) -> Job | None:
+def _claim(connection: sqlite3.Connection, values: dict[str, Any]) -> list[Job]:
     user = connection.execute(_NEXT_USER, values).fetchone()
     if user is None:
-        return None
-    (job_id,) = connection.execute(_NEXT_JOB, {**values, "user_id": user[0]}).fetchone()
-    connection.execute(_TAKE, {**values, "id": job_id})
-    sql = f"SELECT {_COLUMNS} FROM jobs WHERE id = ?"  # noqa: S608 - constants of this file
-    return _job(connection.execute(sql, (job_id,)).fetchone())
+        return []
+    values = {**values, "user_id": user[0]}
+    (first,) = connection.execute(_NEXT_JOB, values).fetchone()
+    ids = [first]
+    if values["most"] > 1:
+        light = [row[0] for row in connection.execute(_MORE_LIGHT, values)]
+        ids = light if first in light else ids
+    values["ids"] = _json(ids)
+    connection.execute(_TAKE, values)
+    sql = f"SELECT {_COLUMNS} FROM jobs WHERE id IN (SELECT value FROM json_each(?)) ORDER BY created_at, id"  # noqa: S608
+    return [_job(row) for row in connection.execute(sql, (values["ids"],))]
 
 
 def _ours(transaction: Transaction) -> SqliteTransaction:

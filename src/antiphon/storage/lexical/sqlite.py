@@ -183,7 +183,8 @@ class SqliteLexicalIndex:
                 "SELECT count(*) FROM chunks c LEFT JOIN documents d ON d.id = c.document_id WHERE d.id IS NULL"
             ),
             "stale_chunks": count(
-                "SELECT count(*) FROM chunks c JOIN documents d ON d.id = c.document_id WHERE d.version != c.version"
+                "SELECT count(*) FROM chunks c JOIN documents d ON d.id = c.document_id "
+                "LEFT JOIN replacements r ON r.id = d.id WHERE c.version NOT IN (d.version, coalesce(r.version, 0))"
             ),
             "ghost_rows": ghosts,
             "unindexed_chunks": unindexed,

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from antiphon.core.errors import ShuttingDown
 from antiphon.core.runtime import Runtime
 from antiphon.storage.records.contract import Urgency
 from antiphon.storage.sqlite.connections import connect_writer
@@ -82,7 +83,9 @@ class Database:
         self._writer.push(Work(work, asyncio.get_running_loop(), lambda _, error: on_done(error)), urgency)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Runs `work` on a reader's thread. A change inside raises Internal."""
+        """Runs `work` on a reader's thread. A change inside raises Internal; after `close`: ShuttingDown."""
+        if self._closed:
+            raise ShuttingDown("The store is closed; nothing can be read any more.")
         return await self._readers.read(work)
 
     def read_inline(self, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -138,6 +138,41 @@ class JobQueueSuite:
         assert len(names) == 12
         assert set(names.values()) == {1}
 
+    async def claim_some(self, case: JobsCase, most: int = 3, **only: bool) -> list[str]:
+        jobs = await case.queue.claim_some(kinds=KINDS, owner="worker", lease_s=LEASE_S, most=most, **only)
+        return [claimed.id for claimed in jobs]
+
+    async def test_light_jobs_come_together(self, case: JobsCase) -> None:
+        light = {"payload": {"light": True}}
+        await case.add(*(job(f"job_{n}", created_at=float(n), **light) for n in range(5)), job("job_5", created_at=5.0))
+        await case.add(job("bo_1", "bo", created_at=-1.0, **light), job("other", created_at=0.0, kind="remove", **light))
+        assert await self.claim_some(case) == ["bo_1"]
+        assert await self.claim_some(case) == ["job_0", "job_1", "job_2"]
+        assert await self.claim_some(case) == ["job_3", "job_4"]
+        assert await self.claim_some(case) == ["job_5"]
+        assert await self.claim_some(case) == []
+
+    async def test_a_heavy_job_comes_alone_and_in_its_turn(self, case: JobsCase) -> None:
+        await case.add(job("heavy", created_at=1.0), *(job(f"light_{n}", created_at=2.0, payload={"light": True}) for n in range(4)))
+        assert await self.claim_some(case, light_only=True) == ["light_0", "light_1", "light_2"]
+        assert await self.claim_some(case) == ["heavy"]
+        assert await self.claim_some(case, light_only=True) == ["light_3"]
+        assert await self.claim_some(case, light_only=True) == []
+
+    async def test_a_job_that_was_tried_is_light_no_more(self, case: JobsCase) -> None:
+        await case.add(job("job_1", payload={"light": True}), job("job_2", payload={"light": True}))
+        first = (await case.queue.claim_some(kinds=KINDS, owner="worker", lease_s=LEASE_S, most=1))[0]
+        await case.queue.fail(first, {"code": "x"}, retry_after_s=0.0)
+        assert await self.claim_some(case, light_only=True) == ["job_2"]
+        assert await self.claim_some(case) == ["job_1"]
+
+    async def test_only_users_who_have_nothing_running(self, case: JobsCase) -> None:
+        await case.add(job("ada_1", "ada"), job("ada_2", "ada"), job("bo_1", "bo", created_at=9.0))
+        assert await self.claim_some(case, idle_users_only=True) == ["ada_1"]
+        assert await self.claim_some(case, idle_users_only=True) == ["bo_1"]
+        assert await self.claim_some(case, idle_users_only=True) == []
+        assert await self.claim_some(case) == ["ada_2"]
+
     async def test_a_lapsed_lease_is_taken_over_and_fenced(self, case: JobsCase) -> None:
         await case.add(job("job_1"))
         dead = await case.must_claim("dead")

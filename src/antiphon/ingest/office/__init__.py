@@ -1,0 +1,1 @@
+"""Office formats: DOCX, PPTX, XLSX and OpenDocument read directly, older ones through LibreOffice where it is installed."""

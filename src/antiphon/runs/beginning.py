@@ -1,0 +1,21 @@
+"""The two events every run begins with, made from its rows: `user_message`, then `run_started`.
+
+Used by runs/engine.py, and by runs/recovery.py for a run whose process stopped before it could tell them.
+Tests: tests/unit/runs/test_beginning.py.
+"""
+
+from __future__ import annotations
+
+from antiphon.protocol.events import RunStarted, UserMessage
+from antiphon.storage.records.rows import MessageRow, RunRow
+
+
+def question_event(message: MessageRow, *, cause: str | None) -> UserMessage:
+    return UserMessage(
+        message_id=message.id, content=message.content, parent_id=message.parent_id, attachments=message.attachments,
+        author={"id": message.author_id, "name": message.author_name}, client_id=message.client_id, cause=cause,
+    )  # fmt: skip
+
+
+def started_event(row: RunRow, *, cause: str | None) -> RunStarted:
+    return RunStarted(kind=row.kind, model=row.model, attempt=row.attempt, flow_id=row.flow_id, cause=cause)
