@@ -133,12 +133,12 @@ SAMPLES = 300
 
 
 def encodings_section(data: Path) -> list[str]:
-    lines = [
-        "## Encodings", "",
+    how = (
         f"Of {SAMPLES} pieces of a text of so many characters, encoded without a byte order mark (but `utf-16`), how many were "
-        "read wrongly:", "", "| text | encoding | " + " | ".join(f"{length} characters" for length in LENGTHS) + " |",
-        "|---|---|" + "---|" * len(LENGTHS),
-    ]  # fmt: skip
+        "read wrongly:"
+    )
+    header = "| text | encoding | " + " | ".join(f"{length} characters" for length in LENGTHS) + " |"
+    lines = ["## Encodings", "", how, "", header, "|---|---|" + "---|" * len(LENGTHS)]
     for language, (file, encodings) in LANGUAGES.items():
         texts = [json.loads(line)["text"] for line in (data / file).read_text(encoding="utf-8").splitlines()]
         for encoding in encodings:

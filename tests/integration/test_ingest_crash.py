@@ -41,11 +41,11 @@ async def main(folder, do, failpoint):
     blobs = FileBlobStore.at(folder / "blobs")
     index = SqliteLexicalIndex()
     parsed = []
-    parse = pool.parse
-    async def counted(*arguments, **keywords):
+    read = pool.read
+    def counted(*arguments, **keywords):
         parsed.append(1)
-        return await parse(*arguments, **keywords)
-    pool.parse = counted
+        return read(*arguments, **keywords)
+    pool.read = counted
     workers = IngestWorkers(store=store, jobs=jobs, blobs=blobs, index=index, pool=pool, settings=settings, runtime=runtime,
                             on_event=lambda workspace, event: None)
     def enqueue(tx, kind):

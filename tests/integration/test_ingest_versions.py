@@ -166,5 +166,6 @@ async def test_c11_replace_delete_and_retry_at_once_have_one_winner(house: Inges
             assert row.error is not None
             assert row.error["code"] == "cancelled"
         else:
+            assert row.state == "ready", (row, await house.jobs.list(subject=row.id))
             page, _ = await house.pages.text(EVERYTHING, row.id, 1)
             assert (row.state, "version" in page.text, page.version) == ("ready", True, row.version)

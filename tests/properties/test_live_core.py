@@ -46,7 +46,20 @@ SHM = Path("/dev/shm")
 PIECES = ["Ja", " [", "1]", "[2", ",3]", "【", "1】", "🙂", "休假", "。", " [9]", "x" * 300, "\n", "𝒳 "]
 TOPICS = [f"session:{session_id}" for session_id in SESSION_IDS]
 MARK = re.compile(r"[\[【]\s*\d+(\s*,\s*\d+)*\s*[\]】]")
-COMPARED = ("id", "role", "content", "state", "run_id", "parent_id", "sources", "citations", "error", "client_id", "stopped_by", "usage")
+COMPARED = (
+    "id",
+    "role",
+    "content",
+    "state",
+    "run_id",
+    "parent_id",
+    "sources",
+    "citations",
+    "error",
+    "client_id",
+    "stopped_by",
+    "usage",
+)
 
 clients = st.integers(0, 2)
 sessions = st.sampled_from(SESSION_IDS)
@@ -103,12 +116,15 @@ class LiveCoreMachine(RuleBasedStateMachine):
         self.numbers = iter(range(10**9))
         self.asked_in: dict[str, str] = {}
         self.clients = [WatchingClient(name) for name in "abc"]
+        self.lazy: set[WatchingClient] = set()
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(work)
 
     def _logged(self, _logger: Any, method: str, event: dict[str, Any]) -> Any:
-        if event["event"] in {"command_failed", "run_failed", "node_failed"} and not isinstance(event.get("exc_info"), ModelError):
+        if event["event"] in {"command_failed", "run_failed", "node_failed"} and not isinstance(
+            event.get("exc_info"), ModelError
+        ):
             self.errors.append(repr(event))
         raise structlog.DropEvent
 
@@ -124,8 +140,12 @@ class LiveCoreMachine(RuleBasedStateMachine):
         limits=st.sampled_from([(300, 2**18), (4, 2**18), (300, 700)]),
         number=st.integers(0, 2**16),
         slow=st.booleans(),
+        opening=st.lists(st.sampled_from(PIECES), max_size=4),
     )
-    def begin(self, max_runs: int, ring_entries: int, limits: tuple[int, int], number: int, slow: bool) -> None:
+    def begin(
+        self, max_runs: int, ring_entries: int, limits: tuple[int, int], number: int, slow: bool, opening: list[str]
+    ) -> None:
+        """Two clients follow the first session, where a question may have been asked already."""
         TALLY.counts["schedules"] += 1
         copy_template(TALLY.template, self.folder)
         self.core = LiveCore(
@@ -135,6 +155,8 @@ class LiveCoreMachine(RuleBasedStateMachine):
         self.do(self.core.start())
         for client in self.clients[:2]:
             self._connect(client)
+        if opening:
+            self.ask_and_hear(0, SESSION_IDS[0], opening, False)
         if slow:
             self.hold_the_database(3, number)
 
@@ -143,6 +165,9 @@ class LiveCoreMachine(RuleBasedStateMachine):
         if not self.core.auto:
             for _ in range(self.order.randint(0, self.pace)):
                 self.do(self.core.step(self.order.randrange(8)))
+        for client in self.clients:
+            if client not in self.lazy:
+                client.read()
 
     def _connect(self, client: WatchingClient) -> None:
         """And follows again what it followed, or the first session."""
@@ -206,26 +231,26 @@ class LiveCoreMachine(RuleBasedStateMachine):
             client.subscribe(f"run:{runs[-1]}" if follow_run and runs else topic, number=next(self.numbers))
             self._settle()
 
-    @rule(number=clients, count=st.integers(1, 30))
-    def read(self, number: int, count: int) -> None:
-        self._count("reads")
+    @rule(number=clients, count=st.integers(0, 30))
+    def read_slowly(self, number: int, count: int) -> None:
+        """Some of what has come; from now on only when told."""
+        self._count("slow reads")
+        self.lazy.add(self.clients[number])
         self.clients[number].read(count)
-
-    @rule(number=clients)
-    def read_all(self, number: int) -> None:
-        self._count("reads")
-        self.clients[number].read()
 
     @rule(number=clients, full_bytes=st.sampled_from([0, 0, 2**22]))
     def stop_reading(self, number: int, full_bytes: int) -> None:
+        """The buffers on the way fill up as well."""
         self._count("pauses")
+        self.lazy.add(self.clients[number])
         if self.clients[number].connected:
             self.clients[number].wire.pause(full_bytes=full_bytes)
 
-    @precondition(lambda self: any(client.connected and client.wire.paused for client in self.clients))
+    @precondition(lambda self: self.lazy)
     @rule(number=clients)
     def read_again(self, number: int) -> None:
-        self._count("unpauses")
+        self._count("reads again")
+        self.lazy.discard(self.clients[number])
         if self.clients[number].connected:
 
             async def resume() -> None:
@@ -233,6 +258,7 @@ class LiveCoreMachine(RuleBasedStateMachine):
                 await self.core.settle()
 
             self.do(resume())
+        self.clients[number].read()
 
     # --- questions and answers --------------------------------------------------------------------------------------------
 
@@ -386,6 +412,7 @@ class LiveCoreMachine(RuleBasedStateMachine):
         for client in self.clients:
             client.read(unread)  # what had left the server
             client.lose()
+        self.lazy.clear()
         if in_recovery is not None and not self.do(self.core.start(steps=in_recovery)):
             self._count("crashes while starting")
             in_recovery = None
@@ -479,9 +506,9 @@ class LiveCoreMachine(RuleBasedStateMachine):
             self.do(core.advance(0.2))
         self.do(core.advance(3.0))
         for client in self.clients:
+            self.lazy.discard(client)
             if not client.connected:
                 self._connect(client)
-            client.read()
             for topic in sorted(client.refused):
                 client.subscribe(topic, number=next(self.numbers))
             self._settle()

@@ -1,4 +1,4 @@
-"""`antiphon serve`. Tests: tests/integration/test_process.py, tests/unit/cli/test_main.py."""
+"""`antiphon serve`. Tests: tests/integration/live/test_process.py, tests/unit/cli/test_main.py."""
 
 from __future__ import annotations
 

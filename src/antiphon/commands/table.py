@@ -1,7 +1,7 @@
 """The command table. `CommandTable.execute` is the only way in: it checks the payload, the right, then runs the handler.
 
 Handlers live in commands/handlers/*.py, one module per room they call, and are put together in commands/catalogue.py. The
-table generates the access matrix (tests/integration/test_access_matrix.py), AsyncAPI and the bodies in OpenAPI.
+table generates the access matrix (tests/integration/live/test_access_matrix.py), AsyncAPI and the bodies in OpenAPI.
 """
 
 from __future__ import annotations

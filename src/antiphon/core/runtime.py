@@ -110,4 +110,5 @@ def system_runtime() -> Runtime:
 
 def rfc3339(moment_s: float) -> str:
     """`2026-11-20T10:23:45.120Z`: UTC, milliseconds."""
-    return datetime.fromtimestamp(moment_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(moment_s * 1000) % 1000:03d}Z"
+    seconds, ms = divmod(int(moment_s * 1000), 1000)  # `fromtimestamp` would round up to the next second
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms:03d}Z"

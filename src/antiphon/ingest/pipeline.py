@@ -135,8 +135,11 @@ class IngestPipeline:
             row = tx.get(DOCUMENTS, _EVERYTHING, job.subject)
             if row is None or row.deleted_at is not None:
                 return
-            failed.append(row)
             version = version_of(job, row)
+            replacement = tx.get(REPLACEMENTS, _EVERYTHING, row.id)
+            if version != (row.version if replacement is None else replacement.version):
+                return  # overtaken: nobody waits for it any more
+            failed.append(row)
             if version != row.version:
                 self._jobs.enqueue(tx, version_removal(row, version, "", self._runtime))
             # an older version, when there is one, stays searchable

@@ -119,8 +119,15 @@ class IngestWorkers:
         the document's row then says is the caller's."""
         cancelled = await self._jobs.cancel(document_id, kind=INGEST_JOB)
         if cancelled:
-            self._stop(document_id)
+            self.stop(document_id)
         return cancelled
+
+    def stop(self, document_id: str) -> None:
+        """Kills the worker process that reads the document, if one does; what its row and jobs say is the caller's."""
+        running = self._running.get(document_id)
+        if running is not None and running.task is not None and running.reading in {None, document_id}:
+            running.stopped = True
+            running.task.cancel()
 
     async def overtaken(self, document_id: str, version: int) -> None:
         """Ends the work on versions before this one at once; their jobs would notice with their next slice."""
@@ -129,17 +136,11 @@ class IngestWorkers:
             return
         old = [job for job in running.jobs if job.subject == document_id and int(job.payload.get("version") or version) < version]
         for job in old:
-            self._stop(document_id)
+            self.stop(document_id)
             try:
                 await self._jobs.finish(job)
             except Conflict:
                 continue
-
-    def _stop(self, document_id: str) -> None:
-        running = self._running.get(document_id)
-        if running is not None and running.task is not None and running.reading in {None, document_id}:
-            running.stopped = True
-            running.task.cancel()
 
     # --- places -------------------------------------------------------------------------------------------------------
 

@@ -45,6 +45,10 @@ class IngestControl(Protocol):
         """Cancels the document's ingestion, not its removal, and ends what works on it; the number of jobs."""
         ...
 
+    def stop(self, document_id: str) -> None:
+        """Ends what works on the document's ingestion at once; its jobs were cancelled."""
+        ...
+
     async def overtaken(self, document_id: str, version: int) -> None:
         """Ends the work on versions before this one."""
         ...
@@ -200,13 +204,12 @@ class Documents:
     async def cancel(self, scope: Scope, document_id: str) -> DocumentRow:
         """Ends the work on a document; it becomes `failed` with the code `cancelled`. Raises NotFound, Forbidden, Conflict
         when nothing is being done."""
-        if (await self._demand_changeable(scope, document_id)).state not in WORKING_STATES:
-            raise _nothing_to_cancel()
         error = {"code": "cancelled", "message": "The work on this document was cancelled; retry starts it again."}
 
         def stop(tx: Transaction) -> DocumentRow:
             if self._changeable(tx, scope, document_id).state not in WORKING_STATES:
-                raise _nothing_to_cancel()  # it became ready, or failed by itself, in between
+                raise _nothing_to_cancel()
+            self._jobs.cancel_within(tx, document_id, kind=INGEST_JOB)
             self._arrivals.abandon_work(tx, scope, document_id)
             tx.update(
                 DOCUMENTS, scope, document_id, state="failed", error=error, progress=None, updated_at=self._runtime.clock.now()
@@ -214,8 +217,8 @@ class Documents:
             return live_document(tx, scope, document_id)
 
         async def commit() -> DocumentRow:
-            await self._work.cancel(document_id)
             row = await self._store.write(stop)
+            self._work.stop(document_id)
             failed = DocumentFailed(document_id=row.id, name=row.name, error=error)
             self._publish([workspace_topic(row.workspace_id)], failed)
             return row

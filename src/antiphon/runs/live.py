@@ -234,8 +234,10 @@ class LiveRun:
         if self._pending_reasoning:
             piece = "".join(self._pending_reasoning)
             self._pending_reasoning = []
-            self.append(ReasoningChunk(content=piece, offset=self._reasoning_length))
-            self._reasoning_length += len(piece)
+            for start in range(0, len(piece), MAX_DELTA_CHARACTERS):
+                part = piece[start : start + MAX_DELTA_CHARACTERS]
+                self.append(ReasoningChunk(content=part, offset=self._reasoning_length))
+                self._reasoning_length += len(part)
         if self._pending:
             piece = "".join(self._pending)
             self._pending = []

@@ -103,9 +103,7 @@ async def _append_beginning(store: Store, log: EventLog, row: RunRow) -> None:
         log.append(topics_of(row), event)
 
 
-async def _recovered_answers(
-    store: Store, log: EventLog, open_runs: list[RunRow]
-) -> tuple[dict[str, _Recovered], set[str]]:
+async def _recovered_answers(store: Store, log: EventLog, open_runs: list[RunRow]) -> tuple[dict[str, _Recovered], set[str]]:
     """(answers by message id, runs whose beginning is in the log)."""
     reach = system_scope("recovery")
     begun: set[str] = set()

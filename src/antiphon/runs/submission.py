@@ -2,7 +2,7 @@
 
 Pure work on a `Transaction`; commands/handlers/chat.py prepares it and launches what it committed. P4 rests on it: the
 writer runs transactions one at a time, so of fifty sends with one id exactly one finds no row.
-Tests: tests/unit/runs/test_submission.py, tests/integration/test_live_core.py.
+Tests: tests/unit/runs/test_submission.py, tests/integration/live/test_live_core.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`House`: the composition root. Builds every room once, in order, and takes them down in the reverse order.
 
 The only place that knows all rooms. Called by process.py and by tests that need the whole house in their own process.
-Tests: tests/integration/test_process.py.
+Tests: tests/integration/live/test_process.py.
 """
 
 from __future__ import annotations

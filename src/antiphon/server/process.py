@@ -1,7 +1,7 @@
 """`serve`: the server process from settings to exit code; `local_server`: the same house for one command of the CLI.
 
 One line on stdout once GET /healthz answers; everything else goes to stderr. SIGTERM and SIGINT end it cleanly within 10 s.
-Tests: tests/integration/test_process.py.
+Tests: tests/integration/live/test_process.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The sample workspace of a first start: documents written for it, English and Chinese, so that a question can be asked at once.
 
-Called by composition.py when the folder has no workspace yet. Tests: tests/integration/test_process.py.
+Called by composition.py when the folder has no workspace yet. Tests: tests/integration/live/test_process.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`SocketGate`: who opens a socket. Cookie with an exact Origin, one-time ticket, bearer header, or `hello` afterwards.
 
-The transports' `Gate`, made by composition.py. Tests: tests/integration/test_socket_auth.py (rows A1, A3 of security.md).
+The transports' `Gate`, made by composition.py. Tests: tests/integration/live/test_socket_handshake.py (rows A1, A3 of security.md).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Opens everything that lies in the data folder, in the order that a crash at any point leaves sound.
 
-Used by composition.py. `Stores.close` is the reverse. Tests: tests/integration/test_process.py.
+Used by composition.py. `Stores.close` is the reverse. Tests: tests/integration/live/test_process.py.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 `EXPECTED` names every verb of the command table; a verb that is missing there fails the tests. It is written by hand, apart
 from the rights in the table: changing one without the other is what the tests see. `access_world.World.seed` makes the actors
 and objects on any `Services`; `differences` tries one verb for every actor on every kind of object.
-Tests: tests/unit/commands/test_access_matrix.py, tests/integration/test_access_matrix.py.
+Tests: tests/unit/commands/test_access_matrix.py, tests/integration/live/test_access_matrix.py.
 """
 
 from __future__ import annotations

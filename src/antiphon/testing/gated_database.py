@@ -55,6 +55,7 @@ class GatedDatabase(Database):
 
     async def submit(self, work: Callable[[sqlite3.Connection], T], urgency: Urgency = Urgency.COMMAND) -> T:
         if not self.gated:
+            self._demand_room()
             return await super().submit(work, urgency)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue(_Gated(work, _teller(future)), urgency)
@@ -64,7 +65,7 @@ class GatedDatabase(Database):
         self, work: Callable[[sqlite3.Connection], Any], urgency: Urgency, on_done: Callable[[BaseException | None], None]
     ) -> None:
         if not self.gated:
-            super().submit_nowait(work, urgency, on_done)
+            super().submit_nowait(self._refused if self.disk_full else work, urgency, on_done)
             return
         self._queue(_Gated(work, lambda _, error: on_done(error)), urgency)
 
@@ -135,16 +136,22 @@ class GatedDatabase(Database):
     async def _commit(self, gated: _Gated) -> None:
         urgency = next(urgency for urgency in Urgency if self._writes[urgency])
         self._writes[urgency].popleft()
-        if self.disk_full:
-            gated.error = Internal("The data could not be stored or read: the disk is full; free some space and try again.")
-        else:
-            try:
-                gated.result = await super().submit(gated.work, urgency)
-            except (AntiphonError, sqlite3.Error, LookupError, TypeError, ValueError, RuntimeError) as error:
-                gated.error = error
+        try:
+            self._demand_room()
+            gated.result = await super().submit(gated.work, urgency)
+        except (AntiphonError, sqlite3.Error, LookupError, TypeError, ValueError, RuntimeError) as error:
+            gated.error = error
         self._written.append(gated)
         if urgency is Urgency.LOG and self.log_written is not None:
             self.log_written()
+
+    def _demand_room(self) -> None:
+        if self.disk_full:
+            raise Internal("The data could not be stored or read: the disk is full; free some space and try again.")
+
+    def _refused(self, connection: sqlite3.Connection) -> None:
+        del connection
+        self._demand_room()
 
     async def _perform_read(self, gated: _Gated) -> None:
         self._reads.remove(gated)

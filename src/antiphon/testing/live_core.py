@@ -185,8 +185,8 @@ class LiveCore:
     """`auto`: database works go through by themselves whenever the world settles; otherwise only by `step`."""
 
     def __init__(
-        self, folder: Path, *, seed: int = 0, max_runs: int = 0, ring_entries: int = 8192, replay_s: float = 600.0,
-        replay_limits: ReplayLimits | None = None,
+        self, folder: Path, *, seed: int = 0, max_runs: int = 0, timeout_s: float = 0, ring_entries: int = 8192,
+        replay_s: float = 600.0, replay_limits: ReplayLimits | None = None,
     ) -> None:  # fmt: skip
         self.path = folder / FILE_NAME
         self.auto = True

@@ -129,13 +129,14 @@ class Wire:
 class WatchingClient:
     """Keeps topics as a client does, with the reducer of the product, and beside it checks the chain of positions itself.
 
-    `faults`: what must not happen. `modes` counts how subscriptions went on."""
+    `frames`: all it has read. `faults`: what must not happen. `modes` counts how subscriptions went on."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.wire: Wire | None = None
         self.states: dict[str, TopicState] = {}
         self.acks: dict[str, Frame] = {}
+        self.frames: list[Frame] = []
         self.faults: list[str] = []
         self.completes: Counter[tuple[str, str]] = Counter()
         self.hashes: dict[str, str] = {}
@@ -182,6 +183,7 @@ class WatchingClient:
         return taken
 
     def _take(self, frame: Frame) -> None:
+        self.frames.append(frame)
         kind, topic = frame["type"], frame.get("topic")
         if kind == "ack":
             self._unanswered[frame["reply_to"]] -= 1

@@ -146,6 +146,9 @@ class QueuedIngest:
     async def cancel(self, document_id: str) -> int:
         return await self._jobs.cancel(document_id, kind=INGEST_JOB)
 
+    def stop(self, document_id: str) -> None:
+        del document_id
+
     async def overtaken(self, document_id: str, version: int) -> None:
         del document_id, version
 

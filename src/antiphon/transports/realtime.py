@@ -1,7 +1,7 @@
 """`/ws/v1`: the whole protocol over one WebSocket. docs/protocol.md; subsystem: docs/subsystems/transports.md.
 
 Connection-bound verbs (hello, subscribe, unsubscribe, pong) are here; every other verb is the command table's.
-Tests: tests/integration/test_socket_realtime.py, tests/properties/test_live_core.py.
+Tests: tests/integration/live/test_socket_*.py, tests/properties/test_live_core.py.
 """
 
 from __future__ import annotations

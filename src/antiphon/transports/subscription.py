@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from antiphon.core.errors import ShuttingDown
+from antiphon.core.errors import AntiphonError
 from antiphon.protocol.commands import Since
 from antiphon.protocol.events import Event, Snapshot, Subscribed
 from antiphon.storage.event_log.contract import Entry, EventLog, Position
@@ -21,7 +21,6 @@ from antiphon.transports.merging import merge_entries
 
 Mode = Literal["replay", "snapshot", "live"]
 MAX_KEPT_ASIDE = 1000
-MAX_ATTEMPTS = 5
 
 
 class SubscriptionState(Enum):
@@ -68,8 +67,15 @@ class Subscription:
 
     async def start(self, since: Since | None, *, announce: bool = True) -> Mode:
         """R1: listen, read the head, read the range, emit, drain. `announce`: send `subscribed` (the simple profile of
-        /ws/chat does not)."""
+        /ws/chat does not). Raises what the snapshot builder raises, and is ended then."""
         self._unlisten = self._log.subscribe(self.topic, self._on_entry)
+        try:
+            return await self._start(since, announce)
+        except AntiphonError:
+            self.end()
+            raise
+
+    async def _start(self, since: Since | None, announce: bool) -> Mode:
         head = await self._log.head(self.topic)
         if since is not None and since.epoch == head.epoch and since.seq == head.seq:
             self.sent = head
@@ -168,16 +174,20 @@ class Subscription:
         self._overflow = False
         self._aside = []
         frames = await self._replay(self.sent)
-        if frames is None:
-            raise ShuttingDown("The topic moves too fast to be read just now. Connect again.")
+        if frames is None:  # too much again: the connection makes another try, as for a peer that fell behind
+            if self.state is SubscriptionState.SYNCING:
+                self.state = SubscriptionState.BEHIND
+            return
         self._emit(frames)
         self._go_live()
 
     def _announce(self, mode: Mode, position: Position, announce: bool) -> None:
-        if announce:
+        if announce and self.state is not SubscriptionState.ENDED:
             self._outlet.push_event(Subscribed(topic=self.topic, epoch=position.epoch, seq=position.seq, mode=mode))
 
     def _emit(self, frames: list[bytes]) -> None:
+        if self.state is SubscriptionState.ENDED:  # while the log was read; a newer subscription may have begun since
+            return
         for frame in frames:
             self._outlet.push_frame(frame)
 

@@ -2,8 +2,8 @@
 
 Given to uvicorn through its `ws=` option by server/process.py. A frame is built once for all subscribers and written past
 the per-message path of ASGI (24 -> 14 us a frame); `paused` is the transport's own flag, so that a slow reader costs one
-comparison and its socket buffer, no queue. Pinned to uvicorn 0.54; tests/integration/test_wire_extension.py fails when
-the extension is not there. Measurements: docs/decisions/0005-token-path.md.
+comparison and its socket buffer, no queue. Pinned to uvicorn 0.54. Tests: tests/integration/live/test_socket_frames.py,
+test_socket_limits.py, test_slow_readers.py (4501 comes only through the extension). Measurements: docs/decisions/0005-token-path.md.
 """
 
 from __future__ import annotations

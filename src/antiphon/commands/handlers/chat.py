@@ -1,7 +1,7 @@
 """chat_message, stop, history, run_get, run_stop: what a conversation is made of.
 
 The ack of a chat_message is sent after its commit, and the run starts after the ack (`Call.after_ack`).
-Tests: tests/unit/commands/test_chat.py, tests/integration/test_live_core.py.
+Tests: tests/unit/commands/test_chat.py, tests/integration/live/test_live_core.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What `/ws/chat` needs before it can ask: its workspace by id or slug, its session by id or the caller's own name.
 
 Not bound to REST and no socket frames: transports/simple_chat.py calls them through the table, so that right and scope are
-checked like everywhere. Tests: tests/integration/test_socket_simple.py.
+checked like everywhere. Tests: tests/integration/live/test_simple_chat.py.
 """
 
 from __future__ import annotations

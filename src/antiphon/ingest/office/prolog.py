@@ -45,6 +45,10 @@ class Prolog:
             return True
         except expat.ExpatError:
             return True  # not XML: whoever parses it says so
+        except (LookupError, ValueError):  # an encoding that expat does not know; OOXML has but two
+            if self._strict:
+                raise _refused() from None
+            return True
         return False
 
     def _root(self, _name: str, _attributes: object) -> None:

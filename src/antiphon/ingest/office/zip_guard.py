@@ -164,13 +164,17 @@ def _check_member(
     """The inflated size. `strict`: a container whose standard forbids document type declarations (OOXML)."""
     _check_kind(member)
     inflated = 0
+    checksum = 0
+    is_markup = False
     prolog: Prolog | None = None
     nested: bytearray | None = None
     for window in _inflated(file, member, start):
         if not inflated:
-            prolog = Prolog(strict=strict) if _is_markup(member.filename, window) else None
+            is_markup = _is_markup(member.filename, window)
+            prolog = Prolog(strict=strict) if is_markup else None
             nested = bytearray() if window.startswith(_ARCHIVES) else None
         inflated += len(window)
+        checksum = zlib.crc32(window, checksum)
         budget.inflated_bytes -= len(window)
         if inflated > member.file_size:
             raise _bomb("a part of it is larger than it says")
@@ -184,6 +188,8 @@ def _check_member(
                 raise _bomb("it holds a large archive inside")
     if inflated != member.file_size:
         raise _damaged("a part of it is shorter than it says")
+    if is_markup and checksum != member.CRC:  # a picture with a wrong bit is nobody's loss
+        raise _damaged("a part of it has changed since it was written")
     if nested is not None:
         _check_nested(bytes(nested), member.filename, budget, depth)
     return inflated

@@ -97,6 +97,10 @@ class JobQueue(Protocol):
         """Cancels all queued and running jobs of the subject (of that kind, when given); the number of them."""
         ...
 
+    def cancel_within(self, transaction: Transaction, subject: str, *, kind: str | None = None) -> int:
+        """As `cancel`, inside the caller's transaction."""
+        ...
+
     async def release_others(self, owner: str) -> int:
         """Frees all claims of other owners; the number of them. For a start that holds the folder's lock: nobody else
         can be alive."""

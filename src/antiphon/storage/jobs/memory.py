@@ -115,14 +115,15 @@ class MemoryJobQueue:
         await self._store.write(mark)
 
     async def cancel(self, subject: str, *, kind: str | None = None) -> int:
-        def drop(transaction: MemoryTransaction) -> int:
-            open_jobs = [job for job in _jobs(transaction) if job.subject == subject and job.state in {"queued", "running"}]
-            found = [job for job in open_jobs if kind in {None, job.kind}]
-            for job in found:
-                _put(transaction, job, state="cancelled", owner=None, lease_until=None)
-            return len(found)
+        return await self._store.write(lambda transaction: self.cancel_within(transaction, subject, kind=kind))
 
-        return await self._store.write(drop)
+    def cancel_within(self, transaction: Transaction, subject: str, *, kind: str | None = None) -> int:
+        ours = _ours(transaction)
+        open_jobs = [job for job in _jobs(ours) if job.subject == subject and job.state in {"queued", "running"}]
+        found = [job for job in open_jobs if kind in {None, job.kind}]
+        for job in found:
+            _put(ours, job, state="cancelled", owner=None, lease_until=None)
+        return len(found)
 
     async def release_others(self, owner: str) -> int:
         def release(transaction: MemoryTransaction) -> int:

@@ -157,14 +157,18 @@ class SqliteJobQueue:
         await self._store.write(mark)
 
     async def cancel(self, subject: str, *, kind: str | None = None) -> int:
-        def drop(transaction: SqliteTransaction) -> int:
-            return transaction.connection.execute(
+        return await self._store.write(lambda transaction: self.cancel_within(transaction, subject, kind=kind))
+
+    def cancel_within(self, transaction: Transaction, subject: str, *, kind: str | None = None) -> int:
+        return (
+            _ours(transaction)
+            .connection.execute(
                 "UPDATE jobs SET state = 'cancelled', owner = NULL, lease_until = NULL "
                 "WHERE subject = ? AND state IN ('queued', 'running') AND (? IS NULL OR kind = ?)",
                 (subject, kind, kind),
-            ).rowcount
-
-        return await self._store.write(drop)
+            )
+            .rowcount
+        )
 
     async def release_others(self, owner: str) -> int:
         def release(transaction: SqliteTransaction) -> int:

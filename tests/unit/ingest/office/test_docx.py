@@ -75,6 +75,12 @@ def test_notes_follow_the_paragraph_that_refers_to_them(tmp_path: Path) -> None:
     assert read(tmp_path, body, footnotes=notes)[0] == "Claim.\n\n(Footnote: Source.)\n\nNext."
 
 
+def test_a_note_referred_to_twice_stands_once(tmp_path: Path) -> None:
+    body = '<w:p><w:r><w:t>One.</w:t><w:endnoteReference w:id="2"/></w:r></w:p>' * 2
+    text, _ = read(tmp_path, body, endnotes=f'<w:endnote w:id="2">{paragraph("Said.")}</w:endnote>')
+    assert text == "One.\n\n(Endnote: Said.)\n\nOne."
+
+
 def test_tables_keep_their_header_with_each_row(tmp_path: Path) -> None:
     text, _ = read(tmp_path, paragraph("T") + table(["Grade", "Days", "Note"], ["A", "28", ""], ["B", "25", "part time"]))
     assert text == "T\n\n| Grade | Days | Note\n| Grade: A | Days: 28\n| Grade: B | Days: 25 | Note: part time"

@@ -37,6 +37,10 @@ def deck(tmp_path: Path) -> Path:
     group = second.shapes.add_group_shape()
     inner = group.shapes.add_group_shape().shapes.add_textbox(0, 0, Inches(1), Inches(1))
     inner.text_frame.text = "Deep inside"
+    footer = first.shapes.add_textbox(0, 0, Inches(1), Inches(1))
+    footer.text_frame.text = "Confidential, page 7"
+    place = footer._element.makeelement("{http://schemas.openxmlformats.org/presentationml/2006/main}ph", {"type": "ftr"})
+    footer._element.nvSpPr.find("{*}nvPr").append(place)
     third = show.slides.add_slide(show.slide_layouts[6])
     third._element.set("show", "0")
     # the order of the show, not of the parts

@@ -60,6 +60,13 @@ def test_a_directory_of_a_million_names_is_not_read(tmp_path: Path) -> None:
     assert reason(raw.write(tmp_path / "names")) == "archive_bomb"
 
 
+def test_a_directory_of_long_names_is_not_read_either(tmp_path: Path) -> None:
+    raw = RawZip()
+    for number in range(300):
+        raw.add(f"{number:060000}", b"", size=0, method=0)
+    assert reason(raw.write(tmp_path / "names")) == "archive_bomb"
+
+
 @pytest.mark.parametrize("name", ["../evil.xml", "/etc/passwd", "a/../../b", "C:/x", "..\\..\\x", "word/..\\..\\..\\x"])
 def test_names_that_lead_outside_are_refused(tmp_path: Path, name: str) -> None:
     raw = RawZip()
@@ -139,3 +146,19 @@ def test_encrypted_members_and_odd_packing_are_told(tmp_path: Path) -> None:
         archive.writestr("a", "b")
     with pytest.raises(Unsupported):
         inspect(tmp_path / "lzma")
+
+
+def test_markup_that_has_changed_is_damaged_and_a_picture_is_not(tmp_path: Path) -> None:
+    for name, content in (("a.xml", b"<a>text</a>"), ("a.png", b"\x89PNG picture")):
+        raw = RawZip()
+        raw.add(name, content, size=len(content), checksum=7, method=0)
+        raw.write(tmp_path / name)
+    assert reason(tmp_path / "a.xml") == "unreadable"
+    assert inspect(tmp_path / "a.png").names == ["a.png"]
+
+
+def test_encodings_that_hide_entities_are_refused_in_office_files_only(tmp_path: Path) -> None:
+    hidden = b'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE d+AD4-<d/>'
+    assert reason(write_parts(tmp_path / "a", {**word_parts(""), "word/document.xml": hidden})) == "unsafe_markup"
+    page = '<?xml version="1.0" encoding="gb2312"?><html>书</html>'.encode("gb2312")
+    assert "a.xhtml" in inspect(write_parts(tmp_path / "book", {"a.xhtml": page})).names
