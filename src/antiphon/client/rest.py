@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -107,14 +107,43 @@ class RestClient:
 
     async def upload(self, workspace_id: str, path: Path, *, progress: Progress | None = None) -> Json:
         """Sends one file, streamed from disk; the server's row of the document (it is parsed afterwards)."""
+        return (await self.upload_all(workspace_id, [path], progress=progress))[0]
+
+    async def upload_all(
+        self,
+        workspace_id: str,
+        files: Sequence[Path],
+        *,
+        paths: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> list[Json]:
+        """Sends files in one request, all of them or none; a row of each, in their order. `paths`: one for each file, by which
+        it is known when it comes again."""
         form = aiohttp.FormData(quote_fields=False)
-        form.add_field("file", _chunks(path, progress), filename=path.name, content_type="application/octet-stream")
+        for place, path in enumerate(files):
+            if paths:
+                form.add_field("path", paths[place])
+            form.add_field("file", _chunks(path, progress), filename=path.name, content_type="application/octet-stream")
+        for tag in tags:
+            form.add_field("tags", tag)
         address = f"/api/v1/workspaces/{quote(workspace_id, safe='')}/documents"
         answer = await self.request("POST", address, body=form, timeout_s=3600.0)
         documents: list[Json] = answer.get("documents", [])
-        if not documents:
-            raise Internal(f"The server took {path.name!r} and named no document.")
-        return documents[0]
+        if len(documents) != len(files):
+            raise Internal(f"The server was sent {len(files)} files and named {len(documents)} documents.")
+        return documents
+
+    async def change_document(self, document_id: str, **fields: Any) -> Json:
+        """`name`, `path`, `tags`."""
+        return await self.request("PATCH", f"/api/v1/documents/{quote(document_id, safe='')}", body=fields)
+
+    async def documents_among(self, workspace_id: str, ids: Sequence[str]) -> list[Json]:
+        """Those of the documents (100 at most) that are there."""
+        path = f"/api/v1/workspaces/{quote(workspace_id, safe='')}/documents"
+        answer = await self.request("GET", path, query={"ids": ",".join(ids), "limit": PAGE_ITEMS})
+        found: list[Json] = answer.get("documents", [])
+        return found
 
     async def search(self, workspace_id: str, query: str, *, k: int = 6) -> Json:
         return await self.request(

@@ -26,8 +26,10 @@ FAILPOINTS: Final[dict[str, str]] = {
     "log.after_batch": "a batch of the event log is committed",
     "stop.after_request": "the request to stop is committed, the run does not know it yet",
     "ingest.after_claim": "an ingestion job is claimed, nothing done",
+    "ingest.after_slice": "a slice of a document's pages and chunks is committed (use :n to let some pass)",
     "ingest.after_parse": "the text of the document is committed",
     "ingest.after_index": "the chunks of the document are committed",
+    "ingest.after_ready": "the document's new version is in its place, the job is not finished",
     "document.after_delete": "the document is invisible, its rows are still there",
 }
 

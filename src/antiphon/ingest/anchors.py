@@ -12,15 +12,13 @@ a hundred thousand rows needs one mark. Tests: tests/unit/ingest/test_anchors.py
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, Protocol, runtime_checkable
 
 from antiphon.ingest.document import LONGEST_ANCHOR_CHARACTERS, AnchorMark, Heading
+from antiphon.storage.lexical.anchor_ranges import column_name, joined, moved
 
-_CELLS: Final = re.compile(r"(sheet:.*!)([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})", re.DOTALL)
-_ROWS: Final = re.compile(r"(rows:)()(\d{1,9})-()(\d{1,9})")
 _LONGEST_PART: Final = 60
 _DIVIDER: Final = " > "
 
@@ -59,23 +57,6 @@ def heading_marks(outline: Sequence[Heading]) -> list[AnchorMark]:
     return marks
 
 
-def column_name(number: int) -> str:
-    """1 -> A, 27 -> AA."""
-    name = ""
-    while number > 0:
-        number, rest = divmod(number - 1, 26)
-        name = chr(65 + rest) + name
-    return name
-
-
-def column_number(name: str) -> int:
-    """A -> 1, AA -> 27."""
-    number = 0
-    for letter in name:
-        number = number * 26 + ord(letter) - 64
-    return number
-
-
 class PageAnchors:
     """The marks of one page, asked for ranges in rising order or any other."""
 
@@ -96,7 +77,7 @@ class PageAnchors:
         if index < 0:
             return None
         mark = self._marks[index]
-        return _moved(mark.anchor, self._lines(mark.start, position)) if mark.lines_are_rows else mark.anchor
+        return moved(mark.anchor, self._lines(mark.start, position)) if mark.lines_are_rows else mark.anchor
 
     def _lines(self, start: int, end: int) -> int:
         counted_from, counted_to, lines = self._counted
@@ -108,30 +89,3 @@ class PageAnchors:
             lines += self._text.count("\n", counted_to, end)
         self._counted = (start, end, lines)
         return lines
-
-
-def _parts(anchor: str) -> tuple[str, str, int, str, int] | None:
-    found = _CELLS.fullmatch(anchor) or _ROWS.fullmatch(anchor)
-    return None if found is None else (found[1], found[2], int(found[3]), found[4], int(found[5]))
-
-
-def _written(kind: str, left: str, first: int, right: str, last: int) -> str:
-    return f"{kind}{left}{first}{':' if left else '-'}{right}{last}"
-
-
-def _moved(anchor: str, rows: int) -> str:
-    parts = _parts(anchor)
-    if parts is None:
-        return anchor
-    kind, left, first, right, last = parts
-    return _written(kind, left, first + rows, right, last + rows)
-
-
-def joined(first: str, last: str | None) -> str:
-    """The range from one to the other where both are rows of the same table; else the first."""
-    one, other = _parts(first), None if last is None else _parts(last)
-    if one is None or other is None or one[0] != other[0]:
-        return first
-    left = min(one[1], other[1], key=column_number)
-    right = max(one[3], other[3], key=column_number)
-    return _written(one[0], left, min(one[2], other[2]), right, max(one[4], other[4]))

@@ -81,6 +81,7 @@ _EAST_ASIAN: Final = (*_CHINESE, "cp932", "euc_jp", "cp949")
 _LEAST_EAST_ASIAN_SCORE: Final = 0.2
 _MOST_BROKEN_SHARE: Final = 0.02
 _LEAST_WIDE_SHARE: Final = 0.6
+_LEAST_HEBREW_LETTERS: Final = 20
 _LEAST_CUT_BYTES: Final = 1000
 """A shorter sample of an odd length is no piece cut from UTF-16, but something else."""
 
@@ -312,6 +313,9 @@ def _latin_encoding(sample: bytes) -> str | None:
 
 
 def _other_script(sample: bytes) -> str | None:
+    letters = [byte for byte in sample if byte > 0xBF]
+    if len(letters) >= _LEAST_HEBREW_LETTERS and all(0xE0 <= byte <= 0xFA for byte in letters):
+        return "cp1255"  # read as Cyrillic it would be a text all in one case, without the last letters of that alphabet
     # imported here: it costs 40 ms and most files never need it
     from charset_normalizer import from_bytes
 

@@ -167,6 +167,7 @@ class Intake:
 
         took_ms = await self._advance(step, change, to_builtins(done))
         if chunks:
+            failpoint("ingest.after_slice")
             self._size.measured(len(chunks), took_ms)
             self._tell(told)
 

@@ -99,6 +99,7 @@ class IngestPipeline:
                 await self._read(work, intake)
             failpoint("ingest.after_index")
             await self._become_ready(work, intake.committed)
+            failpoint("ingest.after_ready")
         await self._jobs.finish(job)
         await self._tell_ready(work)
 
@@ -106,6 +107,7 @@ class IngestPipeline:
         """Reads several small documents in one worker, each committed whole in one transaction. One that ends the worker goes
         back to the queue, where it is not light any more; so do those that need more than one transaction. `reading` is told
         the document that is being read, "" at the end. Other failures are recorded with their documents."""
+        failpoint("ingest.after_claim")
         works: list[Work] = []
         for job in jobs:
             try:

@@ -138,10 +138,11 @@ class Documents:
         state: DocumentState | None = None,
         q: str | None = None,
         path: str | None = None,
+        ids: Sequence[str] | None = None,
         after: tuple[Any, str] | None = None,
         limit: int,
     ) -> list[DocumentRow]:
-        """Newest first. `q`: part of the name; `path`: of exactly this one. Raises NotFound (workspace)."""
+        """Newest first. `q`: part of the name; `path`: of exactly this one; `ids`: only these. Raises NotFound (workspace)."""
         where: dict[str, Any] = {"workspace_id": workspace_id, "deleted_at": None}
         if state is not None:
             where["state"] = state
@@ -149,6 +150,8 @@ class Documents:
             where["name"] = ("contains", q)
         if path is not None:
             where["path"] = path
+        if ids is not None:
+            where["id"] = ("in", ids)
 
         def read(tx: Transaction) -> list[DocumentRow]:
             live_workspace(tx, scope, workspace_id)

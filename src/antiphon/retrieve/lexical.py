@@ -17,6 +17,7 @@ from antiphon.core.runtime import Runtime
 from antiphon.retrieve.fusion import fuse_rankings
 from antiphon.retrieve.neighbours import Found, join_neighbours
 from antiphon.retrieve.passage import Passage, Retrieved
+from antiphon.storage.lexical.anchor_ranges import keeps_page
 from antiphon.storage.lexical.contract import LexicalIndex, ScoredChunk, SearchFilter
 from antiphon.storage.lexical.tokens import content_terms, query_terms, single_characters
 from antiphon.storage.records.contract import Store, Transaction
@@ -152,6 +153,6 @@ def _passage(found: Found, document: DocumentRow) -> Passage:
     return Passage(
         chunk_id=found.chunk_id, workspace_id=document.workspace_id, document_id=document.id, version=found.version,
         title=document.title or document.name, media_type=document.media_type,
-        page=found.page if found.anchor is None else None, anchor=found.anchor, start=found.start, end=found.end,
+        page=found.page if keeps_page(found.anchor) else None, anchor=found.anchor, start=found.start, end=found.end,
         score=round(found.score, 6), text=found.text, heading_path=found.heading_path,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from antiphon.storage.lexical.anchor_ranges import joined
 from antiphon.storage.lexical.contract import Chunk, ScoredChunk
 from antiphon.storage.lexical.tokens import COLUMN_SEPARATOR
 
@@ -66,7 +67,10 @@ def _join(passage: Found, scored: ScoredChunk, page_text: Callable[[ScoredChunk]
     if text is None or len(text) < end:
         return False
     if chunk.ordinal < passage.first:
-        passage.anchor, passage.heading_path = chunk.anchor, chunk.heading_path
+        passage.anchor = joined(chunk.anchor, passage.anchor) if chunk.anchor else chunk.anchor
+        passage.heading_path = chunk.heading_path
+    elif passage.anchor:
+        passage.anchor = joined(passage.anchor, chunk.anchor)
     passage.start, passage.end, passage.text = start, end, text[start:end]
     passage.first, passage.last = min(passage.first, chunk.ordinal), max(passage.last, chunk.ordinal)
     passage.tokens |= _tokens(chunk)

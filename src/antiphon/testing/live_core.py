@@ -148,7 +148,7 @@ class LiveProcess:
         self.engine = RunEngine(
             store=self.store, log=log, executor=Executor(plugins.implementations(), runtime), plan=lambda _workspace: assistant,
             retriever=core.retriever, models=models, runtime=runtime, ticks=self.ticks, gauge=LoadGauge(runtime),
-            limits=RunLimits(max_runs=core.max_runs, timeout_s=0, checkpoint_s=1.0),
+            limits=RunLimits(max_runs=core.max_runs, timeout_s=core.timeout_s, checkpoint_s=1.0),
         )  # fmt: skip
         services = services_on(self.store, MemoryJobQueue(MemoryStore(), runtime=runtime), runtime, settings=SETTINGS)
         services = replace(
@@ -191,7 +191,7 @@ class LiveCore:
         self.path = folder / FILE_NAME
         self.auto = True
         self.ledger = Ledger()
-        self.max_runs, self.ring_entries, self.replay_s = max_runs, ring_entries, replay_s
+        self.max_runs, self.timeout_s, self.ring_entries, self.replay_s = max_runs, timeout_s, ring_entries, replay_s
         self.replay_limits = replay_limits or ReplayLimits(frames=300, bytes=2**18)
         self.clock, self._random = SimulatedClock(), SimulatedRandom(seed)
         self.model = DirectedChat()

@@ -3,9 +3,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from antiphon.ingest.anchors import PageAnchors, cells_anchor, column_name, column_number, heading_marks, joined, row_anchor
+from antiphon.ingest.anchors import PageAnchors, cells_anchor, heading_marks, row_anchor
 from antiphon.ingest.chunker import ChunkRules, chunks_of
 from antiphon.ingest.document import LONGEST_ANCHOR_CHARACTERS, AnchorMark, Heading, ParsedDocument, ParsedPage
+from antiphon.storage.lexical.anchor_ranges import column_name, column_number, joined
 
 
 @pytest.mark.parametrize(("number", "name"), [(1, "A"), (26, "Z"), (27, "AA"), (702, "ZZ"), (703, "AAA"), (16384, "XFD")])

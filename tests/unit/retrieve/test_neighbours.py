@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import msgspec
+
 from antiphon.retrieve.neighbours import join_neighbours
 from antiphon.storage.lexical.contract import Chunk, ScoredChunk
 
@@ -36,3 +38,13 @@ def test_k_passages_and_later_chunks_still_join() -> None:
 def test_a_page_that_went_away_leaves_chunks_alone() -> None:
     found = join_neighbours([scored(0, 9.0), scored(1, 8.0)], k=5, page_text=lambda _: None)
     assert [passage.text for passage in found] == ["Alpha one.", "Beta two."]
+
+
+def test_rows_of_neighbours_become_one_range() -> None:
+    first, second = scored(0, 9.0), scored(1, 8.0)
+    rows = [
+        ScoredChunk(chunk=msgspec.structs.replace(one.chunk, anchor=anchor), score=one.score)
+        for one, anchor in ((first, "sheet:Prices!A2:C9"), (second, "sheet:Prices!A10:D14"))
+    ]
+    assert [found.anchor for found in join_neighbours(rows, k=5, page_text=lambda _: PAGE)] == ["sheet:Prices!A2:D14"]
+    assert [found.anchor for found in join_neighbours(rows[::-1], k=5, page_text=lambda _: PAGE)] == ["sheet:Prices!A2:D14"]

@@ -47,7 +47,7 @@ async def document_change(call: Call[Services], payload: DocumentChange) -> Resu
 
 async def document_list(call: Call[Services], payload: DocumentList) -> Result:
     rows = await call.services.documents.list(
-        call.reach, payload.workspace_id, state=payload.state, q=payload.q, path=payload.path,
+        call.reach, payload.workspace_id, state=payload.state, q=payload.q, path=payload.path, ids=payload.ids,
         after=place_of(payload.cursor, "documents"), limit=payload.limit + 1,
     )  # fmt: skip
     return page_of(

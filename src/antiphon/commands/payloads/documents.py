@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from antiphon.commands.payloads.fields import Id, Labels, Name, Paged, PageNumber, Password, Position, SearchText
+from antiphon.commands.payloads.fields import Id, Ids, Labels, Name, Paged, PageNumber, Password, Position, SearchText
 from antiphon.protocol.commands import Payload
 from antiphon.storage.records.rows import DocumentState
 
@@ -51,9 +51,10 @@ class DocumentChange(Payload):
 
 
 class DocumentList(Paged, kw_only=True):
-    """`q`: part of the name. `path`: of exactly this one."""
+    """`q`: part of the name. `path`: of exactly this one. `ids`: only these."""
 
     workspace_id: Id
+    ids: Ids | None = None
     path: DocumentPath | None = None
     state: DocumentState | None = None
     q: SearchText | None = None

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-from antiphon.ingest.anchors import column_number
 from antiphon.ingest.document import MOST_CHARACTERS
 from antiphon.ingest.office.docx_numbering import whole
 from antiphon.ingest.office.markup import Element, attribute, child, stream_elements
@@ -27,6 +26,7 @@ from antiphon.ingest.office.xlsx_parts import (
     shared_texts,
     sheets_of,
 )
+from antiphon.storage.lexical.anchor_ranges import column_number
 
 T = TypeVar("T")
 MOST_SHEETS: Final = 1_000

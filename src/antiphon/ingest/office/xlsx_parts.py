@@ -11,12 +11,12 @@ from typing import Final
 from msgspec import Struct
 
 from antiphon.core.errors import TooLarge
-from antiphon.ingest.anchors import column_number
 from antiphon.ingest.office.docx_numbering import whole
 from antiphon.ingest.office.markup import Element, attribute, child, children, is_on, local, stream_elements
 from antiphon.ingest.office.number_formats import BUILT_IN
 from antiphon.ingest.office.package import Package
 from antiphon.ingest.office.text_view import tidy
+from antiphon.storage.lexical.anchor_ranges import column_number
 
 _MOST_SHARED_CHARACTERS: Final = 32_000_000
 _MOST_MERGES: Final = 20_000

@@ -40,7 +40,7 @@ _XML_ENCODING: Final = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w
 _TAG: Final = re.compile(r"<(?P<end>/?)(?P<name>[a-zA-Z][\w:-]{0,60})")
 _ANY_TAG: Final = re.compile(r"</?[a-zA-Z!?][^<>]{0,10000}>")
 _PROGRAM: Final = re.compile(r"<(?:script|style)\b", re.IGNORECASE)
-_PROGRAM_END: Final = re.compile(r"</(?:script|style)\b", re.IGNORECASE)
+_PROGRAM_END: Final = re.compile(r"</(?:script|style)\b[^<>]{0,1000}>", re.IGNORECASE)
 _NEVER_DEEP: Final = words(
     "area base br col embed hr img input link meta param source track wbr p li dd dt td th tr thead tbody tfoot option optgroup",
     "rt rp rb rtc colgroup caption html body head",
@@ -109,9 +109,9 @@ def _without_programs(html: str) -> str:
         kept.append(html[position : start.start()])
         end = _PROGRAM_END.search(html, start.end())
         if end is None:
-            return "".join(kept)
+            return "\n".join(kept)
         position = end.end()
-    return "".join(kept) + html[position:]
+    return "\n".join([*kept, html[position:]])
 
 
 class _Kinds:
@@ -143,10 +143,10 @@ def _survey(root: LexborNode) -> _Kinds:
                         kinds.layout_tables.add(node.mem_id)
                 else:
                     tables.pop()
-        elif tag == "main" or (tag == "article" and not inside_main):
-            inside_main += 1 if entering else (-1 if mains and mains[-1][1] == node.mem_id else 0)
-            if entering:
+        elif tag in {"main", "article"}:
+            if entering and not inside_main:
                 mains.append((node, node.mem_id))
+            inside_main += 1 if entering else -1
     if len(mains) == 1 and main_characters >= max(_LEAST_MAIN_CHARACTERS, _LEAST_MAIN_SHARE * characters):
         kinds.main = mains[0][0]
     return kinds

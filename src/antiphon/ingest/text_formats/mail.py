@@ -95,7 +95,8 @@ def parse_message(content: bytes) -> Message:
 
 def header(message: Message, name: str) -> str:
     """One line, encoded words decoded; empty when it is missing."""
-    return decoded_header(str(message.get(name, "")))
+    # not `get`: it gives bytes beyond ASCII up before their encoding could be told
+    return decoded_header(next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), ""))
 
 
 def decoded_header(raw: str) -> str:

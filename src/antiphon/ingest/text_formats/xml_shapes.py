@@ -38,7 +38,8 @@ class _Open(Struct, kw_only=True):
     name: str
     pieces: list[str]
     children: int = 0
-    inline: bool = False
+    before_is_record: bool = False
+    """The child that ended last had children of its own."""
 
 
 class DataShape:
@@ -55,7 +56,7 @@ class DataShape:
             parent = self._open[-1]
             parent.children += 1
             self._add_text(parent)
-            self._fresh = self._fresh or (parent.children > 1 and len(self._open) < _SHOWN_PATH)
+            self._fresh = self._fresh or parent.before_is_record
         self._open.append(_Open(name=name, pieces=[]))
         said = [
             f"{key.rpartition(':')[2]} = {value[:_LONGEST_ATTRIBUTE]}"
@@ -72,6 +73,8 @@ class DataShape:
         element = self._open[-1]
         self._add_text(element)
         self._open.pop()
+        if self._open:
+            self._open[-1].before_is_record = element.children > 0
 
     def _add_text(self, element: _Open) -> None:
         text = one_line("".join(element.pieces))

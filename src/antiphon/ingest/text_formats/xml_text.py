@@ -54,7 +54,6 @@ class _Reader:
 
     def read(self, text: str) -> None:
         parser = expat.ParserCreate(encoding="utf-8")
-        parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters

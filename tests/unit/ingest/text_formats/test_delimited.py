@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import time
 from pathlib import Path
@@ -63,10 +64,8 @@ def test_a_quote_that_is_never_closed_swallows_nothing(tmp_path: Path) -> None:
 def test_c6_long_lines_and_quotes_are_bounded(tmp_path: Path, content: bytes) -> None:
     before = csv.field_size_limit()
     started = time.perf_counter()
-    try:
+    with contextlib.suppress(AntiphonError):  # more text than is kept
         read(tmp_path, content)
-    except AntiphonError:
-        pass
     assert time.perf_counter() - started < 8
     assert csv.field_size_limit() == before
 

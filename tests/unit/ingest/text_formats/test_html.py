@@ -99,4 +99,4 @@ def test_deep_nesting_is_no_matter_of_unclosed_paragraphs() -> None:
 
 def test_spans_do_not_multiply_without_bound() -> None:
     html = "<table>" + "<tr><td colspan=99999 rowspan=99999>x</td></tr>" * 500 + "</table>"
-    assert len(text_of(html)) < 1_000_000
+    assert len(text_of(html)) < 3_000_000

@@ -37,6 +37,6 @@ def test_the_third_version_and_what_is_no_notebook(tmp_path: Path) -> None:
     path.write_text('{"cells": 3, "a": "b"}')
     assert next(open_notebook(path, None).pages()).text == "cells: 3\na: b"
     path.write_text(
-        '{"a": ' + "[" * 100_000 + "1" + "]" * 100_000 + ', "cells": []}'.replace("[]", '[{"cell_type": "x", "source": "y"}]')
+        '{"a": ' + "[" * 50_000 + "1" + "]" * 50_000 + ', "cells": []}'.replace("[]", '[{"cell_type": "x", "source": "y"}]')
     )
     assert next(open_notebook(path, None).pages()).text

@@ -20,7 +20,7 @@ from antiphon.ingest.text_formats.rtf import open_rtf, rtf_composition
         (rb"{\rtf1\ansi{\fonttbl{\f0\fcharset0 A;}{\f1\fcharset136 B;}}\f1 \'a6\'7e\f0 \'e9}", "年é"),
         (rb"{\rtf1\intbl a\cell b\cell\row c\cell d\cell\row\pard after\par}", "| a | b\n| c | d\n\nafter"),
         (rb"{\rtf1 \{x\}\\ \~y\_z\ldblquote q\rdblquote}", "{x}\\  y-z“q”"),
-        (rb"{\rtf1 a{\pict\bin4 }}}}b}c", "abc"),
+        (rb"{\rtf1 a{\pict\bin4 }}}}b}c", "ac"),
         (rb"{\rtf1 {\field{\*\fldinst HYPERLINK x}{\fldrslt shown}}}", "shown"),
     ],
 )

@@ -1,0 +1,18 @@
+"""runs/language.py"""
+
+from __future__ import annotations
+
+import pytest
+
+from antiphon.runs.language import language_of
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("How many days?", "en"), ("有多少天假期？", "zh"), ("", "en"), ("123 🙂 ?", "en"), ("What does 休假 mean in English?", "en"),
+        ("SQLite 是什么？", "zh"), ("𠮷𠮷𠮷", "zh"), ("a" * 4000 + "休" * 9000, "en"), ("ひらがな", "en"),
+    ],
+)  # fmt: skip
+def test_the_script_tells(text: str, language: str) -> None:
+    assert language_of(text) == language
