@@ -10,11 +10,13 @@ import pytest
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen import canvas
 
+from antiphon.core.errors import Unsupported
+from antiphon.library.pages import page_json
 from antiphon.protocol.events import DocumentFailed, DocumentProgress, DocumentReady
 from antiphon.sample.documents import sample_documents
 from antiphon.storage.records.rows import PAGES
 from antiphon.testing.conformance.scopes import EVERYTHING
-from antiphon.testing.ingest_house import IngestHouse
+from antiphon.testing.ingest_house import IngestHouse, person
 
 
 @pytest.fixture
@@ -73,19 +75,85 @@ async def test_what_cant_be_read_fails_with_a_sentence(house: IngestHouse) -> No
     assert sum(isinstance(event, DocumentFailed) for _, event in house.events) == 2
 
 
-async def test_an_encrypted_pdf_asks_for_its_password_and_opens_with_it(house: IngestHouse, tmp_path: Path) -> None:
-    path = tmp_path / "locked.pdf"
-    page = canvas.Canvas(str(path), encrypt=StandardEncryption("sesame", canPrint=0))
+def locked(path: Path, password: str) -> bytes:
+    page = canvas.Canvas(str(path), encrypt=StandardEncryption(password, ownerPassword="owner", canPrint=0))
     page.drawString(100, 700, "The cave is full of treasure.")
     page.save()
-    row = await house.add(path.read_bytes(), "locked.pdf")
-    failed = await house.until(row.id, "ready", "failed")
+    return path.read_bytes()
+
+
+async def test_an_encrypted_pdf_asks_for_its_password_and_opens_with_it(house: IngestHouse, tmp_path: Path) -> None:
+    added = await house.upload(locked(tmp_path / "locked.pdf", "sesame"), "locked.pdf")
+    document_id = added.row.id
+    failed = await house.until(document_id, "ready", "failed")
     assert failed.error is not None
     assert failed.error["code"] == "password_required"
-    house.workers.use_password(row.id, "sesame")
-    await house.store.write(lambda tx: house.jobs.enqueue(tx, house.job("ingest", row.id)))
-    ready = await house.until(row.id, "ready")
+    await house.library.retry(person(), EVERYTHING, document_id, password="mellon")
+    wrong = await house.until(document_id, "ready", "failed")
+    assert wrong.error is not None
+    assert (wrong.error["code"], "wrong" in wrong.error["message"]) == ("password_required", True)
+    await house.library.retry(person(), EVERYTHING, document_id, password="sesame")
+    ready = await house.until(document_id, "ready", "failed")
     assert (ready.passages, ready.error) == (1, None)
+    # as long as the process lives
+    assert len((await house.pages.rectangles(EVERYTHING, document_id, 1, 0, 8)).rects) == 1
+    assert (await house.pages.image(EVERYTHING, document_id, 1, 200)).startswith(b"\x89PNG")
+    house.pages._passwords.forget(document_id)  # as after a restart
+    with pytest.raises(Unsupported, match="kept in memory only") as caught:
+        await house.pages.rectangles(EVERYTHING, document_id, 1, 0, 8)
+    assert caught.value.data["reason"] == "password_required"
+    assert (await house.library.retry(person(), EVERYTHING, document_id, password="sesame")).state == "ready"
+    assert len((await house.pages.rectangles(EVERYTHING, document_id, 1, 0, 8)).rects) == 1
+
+
+async def test_an_empty_password_opens_by_itself(house: IngestHouse, tmp_path: Path) -> None:
+    added = await house.upload(locked(tmp_path / "open.pdf", ""), "open.pdf")
+    assert (await house.until(added.row.id, "ready", "failed")).state == "ready"
+    assert len((await house.pages.rectangles(EVERYTHING, added.row.id, 1, 0, 8)).rects) == 1
+
+
+async def test_pages_are_searchable_while_the_rest_is_read(house: IngestHouse, tmp_path: Path) -> None:
+    drawing = canvas.Canvas(str(tmp_path / "book.pdf"))
+    for number in range(1, 201):
+        for line in range(40):
+            drawing.drawString(
+                72, 780 - 18 * line, f"Line {line} of page {number} tells what herons of marsh{number} eat and why."
+            )
+        drawing.showPage()
+    drawing.save()
+    added = await house.upload((tmp_path / "book.pdf").read_bytes(), "book.pdf")
+    seen: list[tuple[int, int]] = []
+    async with asyncio.timeout(30):
+        while (row := await house.row(added.row.id)) is not None and row.state != "ready":
+            if row.searchable and not seen:
+                assert (await house.search("herons of marsh1"))[0].page is not None
+            if row.searchable and (row.pages_ready, row.passages) not in seen:
+                seen.append((row.pages_ready, row.passages))
+                assert row.progress is not None
+                assert (row.progress["total"], row.pages) == (200, 200)
+            await asyncio.sleep(0.01)
+    assert len(seen) >= 4, "several looks saw several states"
+    assert seen[0][0] <= 30
+    assert seen == sorted(seen)
+    told = [event for _, event in house.events if isinstance(event, DocumentProgress) and event.stage == "indexing"]
+    assert len(told) >= 3
+    assert [event.pages_ready for event in told] == sorted(event.pages_ready for event in told)
+    assert all(event.eta_ms is not None and event.total == 200 for event in told)
+
+
+async def test_the_outline_of_a_text_tells_sections_and_pages(house: IngestHouse) -> None:
+    text = "# Snow\n\nIntro.\n\n## Shovels\n\nRed.\n\n## Salt\n\nWhite.\n\n# Rain\n\nWet.\n"
+    added = await house.upload(text.encode(), "weather.md")
+    await house.until(added.row.id, "ready")
+    outline = await house.pages.outline(EVERYTHING, added.row.id)
+    shown = [(h["title"], h["level"], text[h["start"] : h["end"]].split("\n", maxsplit=1)[0]) for h in outline["headings"]]
+    assert shown == [("Snow", 1, "# Snow"), ("Shovels", 2, "## Shovels"), ("Salt", 2, "## Salt"), ("Rain", 1, "# Rain")]
+    assert text[outline["headings"][0]["start"] : outline["headings"][0]["end"]].endswith("White.\n\n")
+    assert outline["pages"] == [{"page": 1, "start": 0, "characters": len(text)}]
+    page, layout = await house.pages.text(EVERYTHING, added.row.id, 1)
+    assert layout is not None
+    anchors = page_json(page, layout)["anchors"]
+    assert {"anchor": "heading:Snow > Shovels", "start": text.index("## Shovels")} in anchors
 
 
 async def test_a_deleted_document_leaves_nothing(house: IngestHouse) -> None:

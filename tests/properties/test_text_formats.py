@@ -17,7 +17,7 @@ from antiphon.ingest.anchors import Anchored
 from antiphon.ingest.chunker import ChunkRules, chunks_of
 from antiphon.ingest.document import ParsedDocument, storable
 from antiphon.ingest.media_type import media_type_of_file
-from antiphon.ingest.parsers import BUILT_IN_PARSERS, load_parser, open_file
+from antiphon.ingest.parsers import BUILT_IN_PARSERS, load_parser, parser_target
 
 
 def _epub() -> bytes:
@@ -45,17 +45,19 @@ SEEDS: dict[str, bytes] = {
     "md": b"# T\n\ntext\n\nUnder\n-----\n```\n# no\n```\n",
     "txt": "第二章 休假\n\n年假七天。\n".encode("gb18030"),
 }  # fmt: skip
-TARGETS = sorted(
-    {spec.target for spec in BUILT_IN_PARSERS if "text_formats" in spec.target or spec.target.endswith(("_text", "_markdown"))}
-)
+OURS = ("text_formats", "ingest.markdown:", "ingest.plain_text:")
+TARGETS = sorted({spec.target for spec in BUILT_IN_PARSERS if any(ours in spec.target for ours in OURS)})
 
 
 def check(path: Path, name: str) -> None:
     try:
-        media_type, opened = open_file(path, name, None, BUILT_IN_PARSERS)
+        media_type = media_type_of_file(path, name)
+        target = parser_target(BUILT_IN_PARSERS, media_type)
+        if target not in TARGETS:  # changed so much that it is something else, which has tests of its own
+            return
+        opened = load_parser(target)(path, None)
         pages = list(opened.pages())
-    except AntiphonError as error:
-        assert error.message.endswith((".", "?"))
+    except AntiphonError:
         return
     opened.close()
     texts = {page.number: page.text for page in pages}
@@ -85,7 +87,7 @@ PIECES = st.binary(max_size=6) | st.sampled_from(
     [b"<", b">", b"</", b"&", b'"', b"\\", b"{", b"}", b"[", b"]", b"\n", b"\n\n", b"--x", b"\x00", b"\xff\xfe", "年".encode(), b"<table>", b"\\'", b"]]>", b"<!--", b"\\bin9", b"=?x?B?", b":", b","]
 )  # fmt: skip
 CHANGES = st.lists(st.tuples(st.integers(0, 4000), PIECES, st.integers(0, 12)), max_size=12)
-BOUNDED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+BOUNDED = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("kind", sorted(SEEDS))

@@ -83,6 +83,7 @@ class Intake:
         self._advance = advance
         self._show = show
         self._tell = tell
+        self._latest = Told(stage="parsing", done=committed.laid, total=committed.total, pages_ready=0)
         self._size = SliceSize(_SLICE_ROWS // 4)
         self._pages: list[PageRow] = []
         self._layouts: list[LayoutRow] = []
@@ -126,7 +127,9 @@ class Intake:
             self._one_page_characters = len(page.text)
             if self._characters > _SLICE_CHARACTERS:
                 await self.flush()
-        self._tell(Told(stage="parsing", done=reply.pages[-1].number, total=reply.total, pages_ready=0))
+        if self._latest.stage == "parsing":
+            self._latest = Told(stage="parsing", done=reply.pages[-1].number, total=reply.total, pages_ready=0)
+            self._tell(self._latest)
 
     async def _take_section(self, reply: wire.Section) -> None:
         self.committed.title = reply.title
@@ -172,14 +175,14 @@ class Intake:
             self._tell(told)
 
     def _told(self, chunks: list[Chunk]) -> Told:
+        """Once pages are searchable, those are what is told, though others are still being read."""
         done = self.committed
-        if not chunks:
-            return Told(stage="parsing", done=self._last_page, total=done.total, pages_ready=0)
-        if done.total <= 1:
-            return Told(
-                stage="indexing", done=chunks[-1].end, total=max(self._one_page_characters, chunks[-1].end), pages_ready=1
-            )
-        return Told(stage="indexing", done=chunks[-1].page, total=done.total, pages_ready=chunks[-1].page)
+        if chunks and done.total <= 1:
+            end = chunks[-1].end
+            self._latest = Told(stage="indexing", done=end, total=max(self._one_page_characters, end), pages_ready=1)
+        elif chunks:
+            self._latest = Told(stage="indexing", done=chunks[-1].page, total=done.total, pages_ready=chunks[-1].page)
+        return self._latest
 
     def _shown(self, told: Told, *, indexed: bool) -> dict[str, Any]:
         changes: dict[str, Any] = {"state": told.stage, "progress": to_builtins(told)}

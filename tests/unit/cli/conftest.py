@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -27,22 +28,41 @@ class FakeRest:
         self.deleted: list[str] = []
         self.keys_made: list[dict[str, Any]] = []
         self.looks = 0
+        self.uploads: list[list[str]] = []
 
     async def workspaces(self, _: web.Request) -> web.Response:
         return web.json_response({"items": [{"id": "ws_1", "slug": "home", "name": "Home"}], "next_cursor": None})
 
     async def upload(self, request: web.Request) -> web.Response:
-        head = (await request.read()).partition(b"\r\n\r\n")[0].decode()
-        name = head.partition('filename="')[2].partition('"')[0]
-        if "exe" in name:
-            error = {"code": "unsupported", "message": f"{name!r} is no document.", "retryable": False, "request_id": "req_1"}
-            return web.json_response({"error": error}, status=415)
-        document = {"id": f"doc_{len(self.documents) + 1}", "name": name, "state": "queued"}
-        self.documents[document["id"]] = document
-        return web.json_response({"documents": [document]}, status=202)
+        names, paths, tags, contents = list[str](), list[str](), list[str](), list[bytes]()
+        async for part in await request.multipart():
+            content = bytes(await part.read())
+            if part.filename:
+                names.append(part.filename)
+                contents.append(content)
+            else:
+                (paths if part.name == "path" else tags).append(content.decode())
+        self.uploads.append(names)
+        for name in names:
+            if "exe" in name:
+                error = {"code": "unsupported", "message": f"{name!r} is no document.", "retryable": False, "request_id": "req_1"}
+                return web.json_response({"error": error}, status=415)
+        made: list[dict[str, Any]] = []
+        for place, name in enumerate(names):
+            path = paths[place] if paths else ""
+            present = next((d for d in self.documents.values() if path and d["path"] == path), None)
+            document = present or {"id": f"doc_{len(self.documents) + 1}", "name": name, "path": path}
+            document |= {"state": "queued", "sha256": sha256(contents[place]).hexdigest(), "tags": tags}
+            self.documents[document["id"]] = document
+            made.append({**document, "change": "replaced" if present else "added"})
+        return web.json_response({"documents": made}, status=202)
 
-    async def document(self, request: web.Request) -> web.Response:
+    async def change(self, request: web.Request) -> web.Response:
         document = self.documents[request.match_info["id"]]
+        document |= await request.json()
+        return web.json_response(document)
+
+    def _look(self, document: dict[str, Any]) -> None:
         self.looks += 1
         bad = "bad" in document["name"]
         document["state"] = {"queued": "parsing", "parsing": "failed" if bad else "ready"}.get(
@@ -50,13 +70,18 @@ class FakeRest:
         )
         if document["state"] == "failed":
             document["error"] = {"code": "unsupported", "message": "It is damaged."}
-        return web.json_response(document)
 
-    async def list_documents(self, _: web.Request) -> web.Response:
-        return web.json_response({"documents": list(self.documents.values()), "next_cursor": None})
+    async def list_documents(self, request: web.Request) -> web.Response:
+        ids = request.query.get("ids")
+        found = [document for document in self.documents.values() if ids is None or document["id"] in ids.split(",")]
+        if ids is not None:
+            for document in found:
+                self._look(document)
+        return web.json_response({"documents": found, "next_cursor": None})
 
     async def delete(self, request: web.Request) -> web.Response:
         self.deleted.append(request.match_info["id"])
+        self.documents.pop(request.match_info["id"], None)
         return web.json_response({})
 
     async def search(self, request: web.Request) -> web.Response:
@@ -84,7 +109,7 @@ async def rest_server() -> AsyncIterator[FakeRest]:
     app.router.add_post("/api/v1/workspaces/{id}/documents", fake.upload)
     app.router.add_get("/api/v1/workspaces/{id}/documents", fake.list_documents)
     app.router.add_post("/api/v1/workspaces/{id}/search", fake.search)
-    app.router.add_get("/api/v1/documents/{id}", fake.document)
+    app.router.add_patch("/api/v1/documents/{id}", fake.change)
     app.router.add_delete("/api/v1/documents/{id}", fake.delete)
     app.router.add_post("/api/v1/keys", fake.create_key)
     app.router.add_get("/api/v1/keys", fake.keys)

@@ -13,7 +13,7 @@ from antiphon.access.identity import Identity
 from antiphon.core.errors import Conflict, NotFound, RunActive
 from antiphon.core.ids import UserId
 from antiphon.protocol.commands import ChatMessage
-from antiphon.runs.submission import COMMAND_KEPT_S, Submission, commit_question, fingerprint, title_of
+from antiphon.runs.submission import COMMAND_KEPT_S, Submission, commit_question, fingerprint
 from antiphon.storage.records.contract import Store
 from antiphon.storage.records.memory import MemoryStore
 from antiphon.storage.records.rows import COMMANDS, MESSAGES, RUNS, SESSIONS, WORKSPACES, SessionRow, WorkspaceRow
@@ -154,14 +154,3 @@ def test_the_fingerprint_is_of_verb_and_payload() -> None:
     assert one == fingerprint("chat_message", ChatMessage(session_id="s", content="a"))
     assert len({one, fingerprint("stop", ChatMessage(content="a", session_id="s")), fingerprint("chat_message", ChatMessage(content="a"))}) == 3
     assert msgspec.json.encode(one)
-
-
-@pytest.mark.parametrize(
-    ("content", "title"),
-    [
-        ("How many days?", "How many days?"), ("  spaces \t here \nsecond line", "spaces here"), ("\n\nlater", ""), ("   ", ""),
-        ("word " * 20, "word " * 11 + "word…"), ("休" * 70, "休" * 60 + "…"), ("x" * 61, "x" * 60 + "…"),
-    ],
-)  # fmt: skip
-def test_the_title_is_the_first_words(content: str, title: str) -> None:
-    assert title_of(content) == title

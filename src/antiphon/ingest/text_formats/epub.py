@@ -31,8 +31,8 @@ _LONGEST_TITLE: Final = 200
 
 
 def open_epub(path: Path, _password: str | None) -> TextDocument:
-    inspect(path)
     try:
+        inspect(path)
         archive = zipfile.ZipFile(path)
     except _READ_ERRORS as error:
         raise BadRequest("The book is damaged: its directory can't be read.", data={"reason": "unreadable"}) from error

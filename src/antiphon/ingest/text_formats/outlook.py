@@ -85,14 +85,14 @@ class _Message:
             ("Date", header(headers, "Date") or self._date()),
             ("Subject", subject or header(headers, "Subject")),
         ]
-        composition.block("\n".join(f"{name}: {value.strip(chr(0)).strip()}" for name, value in lines if value.strip("\x00 ")))
+        composition.block("\n".join(f"{name}: {value.strip()}" for name, value in lines if value.strip()))
         self._add_body(composition)
         self._add_attachments(composition)
         return subject
 
     def _add_body(self, composition: Composition) -> None:
         plain = self._text(_BODY)
-        if plain.strip("\x00 \r\n\t"):
+        if plain.strip():
             composition.block(plain)
             return
         page = self._bytes(_HTML, _BINARY)
@@ -114,7 +114,6 @@ class _Message:
 
     def _add_attachment(self, composition: Composition, folder: str) -> None:
         name = self._text(_LONG_NAME, folder) or self._text(_SHORT_NAME, folder) or self._text(_SHOWN_NAME, folder)
-        name = name.strip("\x00")
         inner = f"{folder}__SUBSTG1.0_3701000D/"
         if any(path.startswith(inner) for path in self._streams):
             if self._depth < _DEEPEST_MESSAGE and f"{inner}__PROPERTIES_VERSION1.0" in self._streams:
@@ -123,12 +122,12 @@ class _Message:
             else:
                 composition.block(f"Attachment: {name or '(unnamed)'} (embedded object)")
             return
-        media_type = self._text(_MIME, folder).strip("\x00") or "application/octet-stream"
+        media_type = self._text(_MIME, folder) or "application/octet-stream"
         add_attachment(composition, name, media_type, self._bytes(_DATA, _BINARY, folder), None, level=self._depth + 1)
 
     def _sender(self) -> str:
-        name = self._text(_SENDER_NAME).strip("\x00")
-        address = (self._text(_SENDER_SMTP) or self._text(_SENDER_ADDRESS)).strip("\x00")
+        name = self._text(_SENDER_NAME)
+        address = self._text(_SENDER_SMTP) or self._text(_SENDER_ADDRESS)
         return f"{name} <{address}>" if name and "@" in address else name or address
 
     def _date(self) -> str:
@@ -158,9 +157,9 @@ class _Message:
     def _text(self, property_id: int, folder: str | None = None) -> str:
         wide = self._bytes(property_id, _TEXT_WIDE, folder)
         if wide:
-            return wide.decode("utf-16-le", "replace")
+            return wide.decode("utf-16-le", "replace").rstrip("\x00")
         content = self._bytes(property_id, _TEXT_PAGE, folder)
-        return decode(content, self._charset) if content else ""
+        return decode(content, self._charset).rstrip("\x00") if content else ""
 
     def _bytes(self, property_id: int, kind: str, folder: str | None = None) -> bytes:
         return self._stream(f"{self._folder if folder is None else folder}__substg1.0_{property_id:04X}{kind}")
