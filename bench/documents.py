@@ -1,6 +1,7 @@
-"""Parsing in figures: every PDF of a folder through the pool, pages per second, time to searchable, rectangles read back.
+"""Parsing in figures: every PDF of a folder through the pool, pages per second, rectangles read back; time
+to searchable, many small files, and what waits for what.
 
-python bench/documents.py /path/to/data/docs [--mkpdf /path/to/bench/mkpdf.py]
+python bench/documents.py /path/to/data/docs [--mkpdf /path/to/bench/mkpdf.py] [--news /path/to/passages.jsonl] [--only-rooms]
 """
 
 from __future__ import annotations
@@ -8,36 +9,26 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
+import json
 import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from antiphon.access.scope import system_scope
-from antiphon.config.settings import Settings
+from antiphon.config.settings import Ingest, Settings
 from antiphon.core.errors import AntiphonError
 from antiphon.core.runtime import system_runtime
 from antiphon.ingest.chunker import ChunkRules
 from antiphon.ingest.worker import ParserPool
-from antiphon.ingest.workers import IngestWorkers
-from antiphon.retrieve.lexical import LexicalRetriever
-from antiphon.storage.blobs.files import FileBlobStore
-from antiphon.storage.jobs.contract import Job
-from antiphon.storage.jobs.sqlite import SqliteJobQueue
-from antiphon.storage.lexical.sqlite import SqliteLexicalIndex
-from antiphon.storage.records.rows import DOCUMENTS, DocumentRow
-from antiphon.storage.records.sqlite import SqliteStore
-from antiphon.storage.sqlite.database import Database
-
-EVERYTHING = system_scope("bench")
+from antiphon.testing.conformance.scopes import EVERYTHING
+from antiphon.testing.ingest_house import WORKSPACE, IngestHouse, person
 
 
 def read_back(path: Path, page_number: int, rects: list[list[float]]) -> str:
@@ -127,73 +118,106 @@ async def run_all(pool: ParserPool, files: list[Path]) -> None:
     print(f"  slowest: {slowest[1]} {slowest[0]:.2f} s")
 
 
-async def time_to_searchable(folder: Path, path: Path) -> None:
-    runtime = system_runtime()
-    settings = Settings(data_dir=folder)
-    pool = ParserPool(settings, runtime)
-    pool.start()
-    store = SqliteStore(Database.open(folder / "antiphon.db", runtime=runtime))
-    jobs = SqliteJobQueue(store, runtime=runtime)
-    blobs, index = FileBlobStore.at(folder / "blobs"), SqliteLexicalIndex()
-    workers = IngestWorkers(
-        store=store, jobs=jobs, blobs=blobs, index=index, pool=pool, settings=settings, runtime=runtime,
-        on_event=lambda _workspace, _event: None,
-    )  # fmt: skip
-    await workers.start()
-    await pool.parse(path, path.name)  # the nursery is loaded, as in a running server
+class LagWatch:
+    """The longest time the event loop did not come round, in ms."""
 
-    async def pieces() -> AsyncIterator[bytes]:
-        yield path.read_bytes()
+    def __init__(self) -> None:
+        self.worst_ms = 0.0
+        self._task = asyncio.create_task(self._watch())
 
-    start = time.perf_counter()
-    blob = await blobs.put(pieces(), max_bytes=0)
+    async def _watch(self) -> None:
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.005)
+            self.worst_ms = max(self.worst_ms, (time.perf_counter() - began - 0.005) * 1000)
 
-    def add(tx: Any) -> None:
-        tx.insert(
-            DOCUMENTS,
-            DocumentRow(id="doc_1", workspace_id="ws_1", name=path.name, sha256=blob.sha256, created_at=0.0, updated_at=0.0),
-        )
-        jobs.enqueue(tx, Job(id="job_1", kind="ingest", user_id="u", workspace_id="ws_1", subject="doc_1"))
+    def end(self) -> float:
+        self._task.cancel()
+        return self.worst_ms
 
-    await store.write(add)
-    first, worst_lag, last_tick = 0.0, 0.0, time.perf_counter()
-    while True:
-        await asyncio.sleep(0.005)
-        now = time.perf_counter()
-        worst_lag, last_tick = max(worst_lag, now - last_tick - 0.005), now
-        row = await store.read(lambda tx: tx.get(DOCUMENTS, EVERYTHING, "doc_1"))
-        assert row is not None
+
+async def time_to_searchable(house: IngestHouse, path: Path) -> None:
+    """From the moment the row is committed (the 202) to the first and to the last searchable page."""
+    content = path.read_bytes()
+    watch = LagWatch()
+    document_id = (await house.upload(content, path.name)).row.id
+    start, first = time.perf_counter(), 0.0
+    while (row := await house.row(document_id)) is not None and row.state not in {"ready", "failed"}:
         if row.searchable and not first:
-            first = now - start
-        if row.state in {"ready", "failed"}:
-            break
+            first = time.perf_counter() - start
+        await asyncio.sleep(0.005)
     ready = time.perf_counter() - start
-    found = await LexicalRetriever(store, index, runtime).retrieve(EVERYTHING, ["ws_1"], "access code of vault217", k=3)
-    right = bool(found.passages) and "217" in found.passages[0].text
+    assert row is not None
+    found = await house.search("access code of vault217")
+    right = bool(found) and "217" in found[0].text
     print(
         f"{row.pages} pages: first searchable {first:.2f} s, all {ready:.2f} s, {row.passages} passages, state {row.state}, "
-        f"loop lag <= {worst_lag * 1000:.0f} ms, the question finds its page: {right}"
+        f"loop lag <= {watch.end():.0f} ms, the question finds its page: {right}"
     )
-    await workers.close()
-    await pool.close()
-    await store.close()
+
+
+async def many_small(house: IngestHouse, passages: Path) -> None:
+    """Every passage as a file of its own, sent in requests of 50 as `antiphon ingest` does."""
+    texts = [json.loads(line) for line in passages.read_text().splitlines()]
+    watch, start = LagWatch(), time.perf_counter()
+    ids: list[str] = []
+    for first in range(0, len(texts), 50):
+        uploads = [
+            await house.put(text["text"].encode(), f"{text['doc_id']}.txt", f"news/{text['doc_id']}.txt")
+            for text in texts[first : first + 50]
+        ]
+        ids += [entry.row.id for entry in await house.library.add(person(), EVERYTHING, WORKSPACE, uploads)]
+    sent = time.perf_counter() - start
+    await house.settled()
+    took = time.perf_counter() - start
+    states = Counter([(row := await house.row(document_id)) and row.state for document_id in ids])
+    print(
+        f"{len(texts)} small files: sent in {sent:.1f} s, all indexed after {took:.1f} s, {dict(states)}, lag <= {watch.end():.0f} ms"
+    )
+
+
+async def beside_large_ones(house: IngestHouse) -> None:
+    """How long a small file, and another user's large one, wait while one user's large files take all places."""
+    large = "\n\n".join(f"Paragraph {n} tells about the number {n * 7}. It is long enough." for n in range(60_000))
+    for number in range(4):
+        await house.upload(f"{number}. {large}".encode(), f"large {number}.txt", user="ada")
+    await asyncio.sleep(0.3)
+    start = time.perf_counter()
+    small = await house.upload(b"A heron stands in the reeds.", "small.txt", user="ada")
+    await house.until(small.row.id, "ready")
+    print(f"beside four large files: a small one of the same user is ready after {time.perf_counter() - start:.2f} s")
+    start = time.perf_counter()
+    other = await house.upload(large.encode(), "bo.txt", user="bo")
+    await house.until(other.row.id, "parsing", "indexing", "ready")
+    print(f"beside four large files: another user's large one begins after {time.perf_counter() - start:.2f} s")
+    await house.settled()
+
+
+async def rooms(given: argparse.Namespace, book: Path | None) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with IngestHouse.open(Path(folder), Ingest()) as house:
+            await house.until((await house.upload(b"The nursery is loaded, as in a running server.", "warm.txt")).row.id, "ready")
+            if book is not None:
+                await time_to_searchable(house, book)
+            if given.news is not None:
+                await many_small(house, given.news)
+            await beside_large_ones(house)
 
 
 async def run(given: argparse.Namespace) -> None:
     pool = ParserPool(Settings(data_dir=Path()), system_runtime())
     pool.start()
-    await run_all(pool, sorted(given.docs.glob("pdf_*/*.pdf")))
-    kinds = ("pdf_columns", "pdf_rotated", "pdf_cjk")
-    await check_rectangles(pool, [path for kind in kinds for path in sorted((given.docs / kind).glob("*.pdf"))], 100)
+    if not given.only_rooms:
+        await run_all(pool, sorted(given.docs.glob("pdf_*/*.pdf")))
+        kinds = ("pdf_columns", "pdf_rotated", "pdf_cjk")
+        await check_rectangles(pool, [path for kind in kinds for path in sorted((given.docs / kind).glob("*.pdf"))], 100)
     if given.mkpdf is not None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "300.pdf"
             subprocess.run([sys.executable, str(given.mkpdf), str(path), "300"], check=True)
-            start = time.perf_counter()
-            parsed = await pool.parse(path, path.name)
-            took = time.perf_counter() - start
-            print(f"300 pages parsed in {took:.2f} s ({len(parsed.pages) / took:.0f} pages/s)")
-            await time_to_searchable(Path(folder), path)
+            await rooms(given, path)
+    else:
+        await rooms(given, None)
     await pool.close()
 
 
@@ -201,6 +225,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("docs", type=Path)
     parser.add_argument("--mkpdf", type=Path)
+    parser.add_argument("--news", type=Path, help="passages.jsonl: each becomes a file")
+    parser.add_argument("--only-rooms", action="store_true", help="leave out the folder of documents")
     asyncio.run(run(parser.parse_args()))
 
 

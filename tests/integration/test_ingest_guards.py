@@ -204,7 +204,7 @@ async def test_content_decides_not_the_name(tmp_path: Path) -> None:
     pool = ParserPool(Settings(data_dir=tmp_path), system_runtime())
     program = tmp_path / "report.txt"
     program.write_bytes(b"MZ\x90\x00\x03" + bytes(200))
-    with pytest.raises(Unsupported, match="supported are PDF, Markdown, plain text"):
+    with pytest.raises(Unsupported, match="Supported are PDF, Markdown, plain text"):
         await pool.parse(program, "report.txt")
     await pool.close()
 

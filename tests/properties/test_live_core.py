@@ -156,7 +156,7 @@ class LiveCoreMachine(RuleBasedStateMachine):
         for client in self.clients[:2]:
             self._connect(client)
         if opening:
-            self.ask_and_hear(0, SESSION_IDS[0], opening, False)
+            self.ask_and_hear(0, SESSION_IDS[0], opening, False, 11)
         if slow:
             self.hold_the_database(3, number)
 
@@ -288,16 +288,16 @@ class LiveCoreMachine(RuleBasedStateMachine):
             client.send({"type": "stop", "id": command_id, **target})
             self._settle()
 
-    @rule(number=clients, session_id=sessions, texts=pieces, ends=st.booleans())
-    def ask_and_hear(self, number: int, session_id: str, texts: list[str], ends: bool) -> None:
+    @rule(number=clients, session_id=sessions, texts=pieces, ends=st.booleans(), gap_ms=st.sampled_from([0, 11, 400]))
+    def ask_and_hear(self, number: int, session_id: str, texts: list[str], ends: bool, gap_ms: int) -> None:
         """A question that gets as far as its first words, or to its end."""
         self.send(number, session_id, 0, False)
-        self.model_says(3, texts, 0)
+        self.model_says(3, texts, gap_ms)
         if ends:
             self.model_ends(3, False, texts)
 
     @precondition(lambda self: hasattr(self, "core") and self.core.model.open_calls)
-    @rule(call=st.integers(0, 3), texts=pieces, gap_ms=st.sampled_from([0, 0, 3, 30]))
+    @rule(call=st.integers(0, 3), texts=pieces, gap_ms=st.sampled_from([0, 3, 30, 400]))
     def model_says(self, call: int, texts: list[str], gap_ms: int) -> None:
         calls = self.core.model.open_calls
         if not calls:
@@ -650,11 +650,6 @@ def the_outbox_is_not_settled(monkeypatch: pytest.MonkeyPatch) -> None:
         insert(connection, batch, *rest)
 
     monkeypatch.setattr(sqlite_log, "_insert_batch", without_ids)
-
-
-def text_goes_on_after_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine.RunEngine, "_interrupt", lambda self, live: live._pacer.flush_now())
-    monkeypatch.setattr(engine, "STOP_WAIT_S", 0.0)
 
 
 def snapshots_take_their_position_last(monkeypatch: pytest.MonkeyPatch) -> None:

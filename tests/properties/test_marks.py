@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from antiphon.runs.marks import MAX_MARK_CHARACTERS, Mark, MarkScanner
 
 WHOLE = re.compile(r"[\[【]\s*\^?\d{1,3}(?:\s*[,，、]\s*\^?\d{1,3})*\s*[\]】]")
-texts = st.lists(st.sampled_from([*"[]【】,，、^123 ", "\n", "a", "🙂", "𝒳", "休", "[12]", "【3】", "[1, 2]"]), max_size=30).map("".join)
+texts = st.lists(st.sampled_from([*"[]【】,，、^123 ", "\n", "a", "🙂", "𝒳", "休", "[12]", "【3】", "[1, 2]"]), max_size=30).map(
+    "".join
+)
 
 
 def split(text: str, cuts: list[int]) -> list[str]:

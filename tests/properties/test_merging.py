@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from antiphon.transports import merging
 from antiphon.transports.merging import merge_entries, with_previous
 
 TOPIC = "session:s"
-pieces = st.text(alphabet="ab🙂𝒳休\n\"\\", min_size=1, max_size=6)
+pieces = st.text(alphabet='ab🙂𝒳休\n"\\', min_size=1, max_size=6)
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("answer"), st.sampled_from(["m1", "m2"]), pieces),
@@ -88,7 +89,7 @@ def test_only_neighbours_of_one_stream_are_merged(plan: list[tuple[str, str, str
     frames = [msgspec.json.decode(frame) for frame in merge_entries(history(plan), 0)]
     keys = [(kind, name) for kind, name, _ in plan]
     merged = [keys[0]] if keys else []
-    for before, key in zip(keys, keys[1:], strict=False):
+    for before, key in itertools.pairwise(keys):
         if key != before or key[0] in {"citation", "status"}:
             merged.append(key)
     assert len(frames) == len(merged)

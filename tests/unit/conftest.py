@@ -85,7 +85,9 @@ class Talk:
         return row
 
     def kinds(self, client: WatchingClient, topic: str = TOPIC) -> list[str]:
-        return [frame["type"] for frame in client.frames if frame.get("topic") == topic and "seq" in frame and "epoch" not in frame]
+        return [
+            frame["type"] for frame in client.frames if frame.get("topic") == topic and "seq" in frame and "epoch" not in frame
+        ]
 
     def all_well(self, *clients: WatchingClient) -> None:
         for client in clients:

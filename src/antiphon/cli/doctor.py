@@ -26,6 +26,8 @@ from antiphon.client import RestClient
 from antiphon.config import Settings, load_settings
 from antiphon.core.errors import AntiphonError
 from antiphon.core.failpoints import FAILPOINTS
+from antiphon.ingest.guard import active_guards
+from antiphon.ingest.ocr import active_helpers
 from antiphon.storage.inspection import inspect_storage
 from antiphon.storage.lock import running_server
 
@@ -71,7 +73,7 @@ def _list_failpoints(*, as_json: bool) -> None:
 
 
 async def _examine(settings: Settings) -> list[Finding]:
-    local: list[Callable[[Settings], Finding]] = [_versions, _sqlite, _folder, _disk, _guards]
+    local: list[Callable[[Settings], Finding]] = [_versions, _sqlite, _folder, _disk, _guards, _parsers, _tesseract, _libreoffice]
     findings = [check(settings) for check in local]
     return [*findings, await _owner(settings.data_dir), await _chat_model(settings)]
 
@@ -125,6 +127,30 @@ def _guards(settings: Settings) -> Finding:
         return Finding(check="guards", state="failed", detail=error.message)
     who = "everybody on this machine is the owner" if settings.no_auth else "accounts are on"
     return Finding(check="guards", detail=f"{who}, listening on {settings.host}")
+
+
+def _parsers(_: Settings) -> Finding:
+    active = [name for name, on in active_guards().items() if on]
+    missing = [name for name, on in active_guards().items() if not on]
+    detail = f"held by {', '.join(active)}" + (f"; not here: {', '.join(missing)}" if missing else "")
+    return Finding(check="parsers", detail=detail)
+
+
+def _tesseract(_: Settings) -> Finding:
+    helper = active_helpers()["tesseract"]
+    if helper.path is None or helper.lacking:
+        what = "not installed" if helper.path is None else f"without {' and '.join(helper.lacking)}"
+        advice = "Debian, Ubuntu: apt install tesseract-ocr tesseract-ocr-chi-sim; macOS: brew install tesseract tesseract-lang"
+        return Finding(check="tesseract", state="warning", detail=f"{what}: for {helper.use}. {advice}")
+    return Finding(check="tesseract", detail=f"{helper.path}, {', '.join(helper.languages)}")
+
+
+def _libreoffice(_: Settings) -> Finding:
+    helper = active_helpers()["libreoffice"]
+    if helper.path is None:
+        advice = "Debian, Ubuntu: apt install libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui"
+        return Finding(check="libreoffice", state="warning", detail=f"not installed: for {helper.use}. {advice}")
+    return Finding(check="libreoffice", detail=helper.path)
 
 
 async def _owner(data_dir: Path) -> Finding:

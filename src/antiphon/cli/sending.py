@@ -21,7 +21,8 @@ from antiphon.core.runtime import Scheduler
 FIRST_LOOK_S = 0.1
 LOOK_AT_MOST_EVERY_S: Final = 1.0
 UPLOADS_AT_ONCE: Final = 2
-MOST_IN_A_REQUEST: Final = 50
+MOST_IN_A_REQUEST: Final = 25
+"""They become documents in one transaction, which should hold the writer 10 ms at most."""
 SMALL_BYTES: Final = 256 * 1024
 WATCHED_AT_ONCE: Final = 100
 _ENDED: Final = {"ready", "failed"}

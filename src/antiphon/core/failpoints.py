@@ -44,7 +44,7 @@ class _Armed:
 def parse_failpoint(text: str) -> tuple[str, int]:
     """`name` or `name:n` -> (name, n >= 1). Raises BadRequest for an unknown name or a bad count."""
     name, _, count = text.partition(":")
-    if name not in FAILPOINTS or (count and (not count.isdigit() or int(count) < 1)):
+    if name not in FAILPOINTS or (count and (not count.isdecimal() or int(count) < 1)):
         raise BadRequest(f"No fail-point {text!r}: `antiphon doctor --failpoints` lists the names.")
     return name, int(count or "1")
 

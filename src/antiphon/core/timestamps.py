@@ -24,4 +24,4 @@ class Timestamps:
         if second != self._second:
             self._second = second
             self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        return f"{self._prefix}{int((moment - second) * 1000):03d}Z"
+        return f"{self._prefix}{int(moment * 1000) % 1000:03d}Z"

@@ -101,6 +101,8 @@ def _markup(start: str, ending: str) -> str | None:
     if _HTML_START.match(start):
         return HTML
     said = _XML_START.match(start) is not None
+    if not said and _BY_ENDING.get(ending) in {MARKDOWN, SOURCE_CODE}:
+        return None  # such texts often begin with a piece of HTML
     position = 0
     while (noise := _XML_NOISE.match(start, position)) is not None and noise.end() > position:
         position = noise.end()

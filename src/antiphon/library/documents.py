@@ -228,8 +228,13 @@ class Documents:
 
         return await to_the_end(self._runtime.scheduler, commit(), name="cancel ingestion")
 
+    async def unreferenced(self, sha256s: Sequence[str]) -> list[str]:
+        """Those of the blobs that no document refers to, deleted ones included: what a broken upload may leave behind."""
+        return await self._store.read(lambda tx: [sha256 for sha256 in sha256s if not refers(tx, sha256)])
+
     async def release(self, sha256s: Sequence[str]) -> None:
-        """Removes those of the blobs that no document refers to, by jobs: what a broken-off or refused upload leaves behind."""
+        """Removes those of the blobs that no document refers to, by jobs: for when other uploads are under way, one of which may
+        be about to refer to the same content."""
 
         def release(tx: Transaction) -> None:
             for sha256 in sha256s:

@@ -41,6 +41,7 @@ class MarkScanner:
         found = [
             Mark(tuple(int(n) for n in _NUMBER.findall(match.group(1))), base + match.start(), base + match.end())
             for match in _MARK.finditer(window)
+            if match.end() - match.start() <= MAX_MARK_CHARACTERS + 1
         ]
         end_of_last = found[-1].end - base if found else 0
         opened = max(window.rfind(opener) for opener in _OPENERS)

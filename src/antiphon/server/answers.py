@@ -54,9 +54,13 @@ class Member(Struct, kw_only=True):
 
 
 class AddedDocument(Struct, kw_only=True):
+    """`version`: the one that is being made, or that was there already."""
+
     id: str
     name: str
     state: str
+    change: Literal["added", "unchanged", "replaced", "duplicate"]
+    version: int
     duplicate_of: str | UnsetType | None = UNSET
 
 
@@ -84,9 +88,51 @@ class Document(Struct, kw_only=True):
     error: dict[str, Any] | UnsetType | None = UNSET
 
 
+class PageAnchor(Struct, kw_only=True):
+    """Holds from `start` up to the next one."""
+
+    anchor: str
+    start: int
+
+
+class PageHeading(Struct, kw_only=True):
+    title: str
+    level: int
+    start: int
+
+
 class PageText(Struct, kw_only=True):
     page: int
     text: str
+    anchors: list[PageAnchor]
+    headings: list[PageHeading]
+
+
+class Section(Struct, kw_only=True):
+    """A heading and the text below it: from (page, start) up to (end_page, end)."""
+
+    title: str
+    level: int
+    page: int
+    start: int
+    end_page: int
+    end: int
+
+
+class PageStart(Struct, kw_only=True):
+    """`start`: in the whole text, whose pages have one character between them."""
+
+    page: int
+    start: int
+    characters: int
+
+
+class Outline(Struct, kw_only=True):
+    document_id: str
+    version: int
+    title: str
+    headings: list[Section]
+    pages: list[PageStart]
 
 
 class Rectangles(Struct, kw_only=True):
@@ -205,7 +251,7 @@ ANSWERS: Final[dict[str, type[Struct]]] = {
     "login": SignedIn, "sign_in": SignedIn, "user_create": User, "user_update": User, "user_list": Users,
     "workspace_create": Workspace, "workspace_get": Workspace, "workspace_update": Workspace, "workspace_list": Workspaces,
     "member_list": Members, "member_put": Member, "document_add": AddedDocuments, "document_list": Documents,
-    "document_get": Document, "document_page_text": PageText, "document_rects": Rectangles, "search": Found,
+    "document_get": Document, "document_change": Document, "document_replace": AddedDocument, "document_outline": Outline, "document_page_text": PageText, "document_rects": Rectangles, "search": Found,
     "session_create": Session, "session_get": Session, "session_update": Session, "session_list": Sessions,
     "message_list": Messages, "key_create": NewKey, "key_list": Keys, "ws_ticket": Ticket, "command": Ack,
 }  # fmt: skip

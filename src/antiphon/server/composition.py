@@ -121,7 +121,12 @@ class House:
         return reasons
 
     async def release_blobs(self, sha256s: Sequence[str], /) -> None:
-        await self.documents.release(sha256s)
+        async with self._gate.removing() as free:
+            unused = await self.documents.unreferenced(sha256s)
+            for sha256 in unused if free else ():
+                await self.stores.blobs.remove(sha256)
+        if unused and not free:
+            await self.documents.release(unused)
 
     # --- building -----------------------------------------------------------------------------------------------------------------
 

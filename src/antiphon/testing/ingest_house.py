@@ -146,17 +146,20 @@ class IngestHouse:
                 assert row is not None
                 if row.state in states:
                     return row
-                await asyncio.sleep(0.01)
+                await self.runtime.scheduler.sleep(0.01)
 
     async def settled(self) -> None:
         """Returns when no job is queued or running."""
         left: list[Job] = []
         try:
             async with asyncio.timeout(WAIT_S):
-                while left := [job for job in await self.jobs.list() if job.state in {"queued", "running"}]:
-                    await asyncio.sleep(0.01)
+                while left := await self._open_jobs():
+                    await self.runtime.scheduler.sleep(0.01)
         except TimeoutError:
             raise AssertionError(f"These jobs do not end: {left}") from None
+
+    async def _open_jobs(self) -> list[Job]:
+        return [job for job in await self.jobs.list() if job.state in {"queued", "running"}]
 
     async def search(self, query: str) -> list[Passage]:
         retriever = LexicalRetriever(self.store, self.index, self.runtime)

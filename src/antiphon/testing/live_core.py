@@ -155,7 +155,7 @@ class LiveProcess:
             services, log=log, runs=self.engine, models=models, retriever=core.retriever,
             sessions=Sessions(self.store, runtime, log.append, services.changes),
         )  # fmt: skip
-        rights = _OneOwner()
+        self.rights = rights = _OneOwner()
         self.hub = Hub(
             runtime=runtime, ticks=self.ticks, log=log, rights=rights, has_active_run=lambda _topic: True,
             limits=HubLimits(

@@ -15,7 +15,6 @@ import structlog
 from msgspec import Struct
 
 from antiphon.access.identity import Identity
-from antiphon.core.errors import AntiphonError
 from antiphon.core.runtime import Runtime
 from antiphon.core.tick import TickQueue
 from antiphon.protocol.close_codes import CloseCode
@@ -132,7 +131,7 @@ class Hub:
     async def sweep(self) -> None:
         now = self.runtime.clock.monotonic()
         for connection in list(self._connections.values()):
-            await self._look_after(connection, now)
+            await self._guarded(connection, lambda c: self._look_after(c, now))
         if self._recheck_now or now - self._checked_s >= self.limits.recheck_s:
             self._recheck_now = False
             self._checked_s = now
@@ -185,10 +184,11 @@ class Hub:
                 connection.push_event(Unsubscribed(topic=topic, code="not_found", reason="There is no such topic any more."))
 
     async def _each(self, act: Callable[[Connection], Awaitable[None]]) -> None:
-        async def guarded(connection: Connection) -> None:
-            try:
-                await act(connection)
-            except AntiphonError as error:
-                _log.warning("hub_connection_failed", connection_id=connection.id, error=str(error))
+        await asyncio.gather(*(self._guarded(connection, act) for connection in list(self._connections.values())))
 
-        await asyncio.gather(*(guarded(connection) for connection in list(self._connections.values())))
+    async def _guarded(self, connection: Connection, act: Callable[[Connection], Awaitable[None]]) -> None:
+        """One connection's trouble must not keep the hub from the others: a peer may leave while it is being closed."""
+        try:
+            await act(connection)
+        except Exception as error:  # noqa: BLE001 - the boundary between connections; it becomes a line in the log
+            _log.warning("hub_connection_failed", connection_id=connection.id, error=repr(error))

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from antiphon.core.runtime import Runtime
 from antiphon.storage.event_log.contract import Entry, text_frame
@@ -107,9 +107,11 @@ class QueueSink:
         return frame
 
     def write(self, pieces: list[bytes]) -> None:
+        if self._task.done():
+            return  # the peer is gone
         self._queue.extend(pieces)
         self._size_bytes += sum(map(len, pieces))
-        self._paused = self._size_bytes >= self._limit_bytes
+        self._paused = self._paused or self._size_bytes >= self._limit_bytes
         self._wake.set()
 
     def on_resume(self, callback: Callable[[], None]) -> None:
@@ -133,7 +135,7 @@ class QueueSink:
                 piece = self._queue.popleft()
                 try:
                     await self._websocket.send_text(piece.decode())
-                except (RuntimeError, OSError):
+                except (RuntimeError, OSError, WebSocketDisconnect):
                     self._queue.clear()  # the peer is gone; the endpoint's receive loop sees it too
                     self._taken(self._size_bytes)
                     return
@@ -163,7 +165,7 @@ async def close_quietly(websocket: WebSocket, code: int, reason: str) -> None:
     if websocket.application_state is WebSocketState.CONNECTED and websocket.client_state is WebSocketState.CONNECTED:
         try:
             await websocket.close(code, reason[:120])
-        except (RuntimeError, OSError):
+        except (RuntimeError, OSError, WebSocketDisconnect):
             return  # closed by the peer at the same moment
 
 

@@ -179,3 +179,57 @@ async def test_b7_files_of_others_are_missing(real, call, http):
     form = aiohttp.FormData()
     form.add_field("file", NOTES, filename="a.md")
     await call(None, "POST", f"/workspaces/{workspace['id']}/documents", 404, data=form, headers=bea)
+
+
+def multipart(*parts: tuple[str, bytes, str | None]) -> aiohttp.FormData:
+    form = aiohttp.FormData()
+    for name, content, filename in parts:
+        form.add_field(name, content if filename else content.decode(), filename=filename)
+    return form
+
+
+async def test_new_content_paths_tags_and_the_outline(real, call):
+    workspace = await call("workspace_create", "POST", "/workspaces", 201, json={"name": "Desk"})
+    url = f"/workspaces/{workspace['id']}/documents"
+    sent = multipart(
+        ("path", b"n/a.md", None),
+        ("file", NOTES, "a.md"),
+        ("path", b"n/b.md", None),
+        ("file", b"# B", "b.md"),
+        ("tags", b"x,y", None),
+    )
+    first, second = (await call("document_add", "POST", url, 202, data=sent))["documents"]
+    for _ in range(400):
+        shown = await call("document_get", "GET", f"/documents/{first['id']}")
+        if shown["state"] == "ready":
+            break
+        await asyncio.sleep(0.02)
+    assert (shown["path"], shown["tags"], shown["version"]) == ("n/a.md", ["x", "y"], 1)
+    again = (await call("document_add", "POST", url, 202, data=multipart(("path", b"n/a.md", None), ("file", NOTES, "a.md"))))[
+        "documents"
+    ]
+    assert (again[0]["change"], again[0]["duplicate_of"]) == ("unchanged", first["id"])
+    same = await call(
+        "document_replace", "PUT", f"/documents/{first['id']}/content", 202, data=multipart(("file", NOTES, "a.md"))
+    )
+    assert same["change"] == "unchanged"
+    newer = await call(
+        "document_replace", "PUT", f"/documents/{first['id']}/content", 202, data=multipart(("file", NOTES + b"More.", "a.md"))
+    )
+    assert (newer["change"], newer["version"]) == ("replaced", 2)
+    for _ in range(400):
+        shown = await call("document_get", "GET", f"/documents/{first['id']}")
+        if shown["version"] == 2:
+            break
+        await asyncio.sleep(0.02)
+    assert (shown["version"], shown["state"]) == (2, "ready")
+    outline = await call("document_outline", "GET", f"/documents/{first['id']}/outline")
+    assert [(heading["title"], heading["start"]) for heading in outline["headings"]] == [("Parking", 0)]
+    page = await call("document_page_text", "GET", f"/documents/{first['id']}/pages/1/text?version=2")
+    assert page["anchors"] == [{"anchor": "heading:Parking", "start": 0}]
+    assert (await call(None, "GET", f"/documents/{first['id']}/pages/1/text?version=1", 404))["error"]["data"] == {"version": 2}
+    changed = await call("document_change", "PATCH", f"/documents/{second['id']}", json={"path": "m/b.md", "tags": []})
+    assert (changed["path"], changed["tags"]) == ("m/b.md", [])
+    await call(None, "PATCH", f"/documents/{second['id']}", 409, json={"path": "n/a.md", "name": "a.md"})
+    await call(None, "POST", url, 422, data=multipart(("path", b"../x", None), ("file", b"x", "x.md")))
+    await call(None, "PUT", f"/documents/{first['id'][:-3]}zzz/content", 404, data=multipart(("file", b"x", "a.md")))

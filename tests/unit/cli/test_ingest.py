@@ -66,7 +66,7 @@ async def test_small_files_go_together_and_a_refused_one_does_not_hold_up_the_ot
     files += [tmp_path / "55.exe", tmp_path / "big.txt"]
     outcomes, _ = await command.run(Place(url=rest_server.url), by_hand(*files), None)
     assert [outcome.state for outcome in outcomes] == ["ready"] * 60 + ["refused", "ready"]
-    assert sorted(len(names) for names in rest_server.uploads) == [1] * 12 + [11, 50]
+    assert sorted(len(names) for names in rest_server.uploads) == [1] * 12 + [11, 25, 25]
 
 
 async def test_a_folder_again_sends_what_changed_and_forgets_what_is_gone(rest_server, tmp_path, capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""core/failpoints.py; the kills themselves are in tests/integration/live/test_crash.py"""
+"""core/failpoints.py: the n-th pass of the armed name kills, nothing else does."""
 
 from __future__ import annotations
 
@@ -13,61 +13,41 @@ from antiphon.core.failpoints import FAILPOINTS, arm, failpoint, parse_failpoint
 
 
 @pytest.fixture
-def kills(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
-    found: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "kill", lambda pid, number: found.append((pid, number)))
-    yield found
+def kills(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    kills: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: kills.append(number) if pid == os.getpid() else None)
+    yield kills
     arm(None)
 
 
-def test_names_and_counts() -> None:
-    assert parse_failpoint("run.after_chunk") == ("run.after_chunk", 1)
-    assert parse_failpoint("run.after_chunk:12") == ("run.after_chunk", 12)
+def test_unarmed_nothing_happens(kills: list[int]) -> None:
+    arm(None)
     for name in FAILPOINTS:
-        assert parse_failpoint(name) == (name, 1)
+        failpoint(name)
+    assert kills == []
 
 
-SUPERSCRIPT = pytest.mark.xfail(raises=ValueError, strict=True, reason="str.isdigit() takes digits that int() refuses")
+def test_the_nth_pass_kills(kills: list[int]) -> None:
+    arm("run.after_chunk:3")
+    for _ in range(2):
+        failpoint("run.after_chunk")
+        failpoint("run.after_sources")
+    assert kills == []
+    failpoint("run.after_chunk")
+    assert kills == [signal.SIGKILL]
+
+
+def test_a_name_alone_is_its_first_pass() -> None:
+    assert parse_failpoint("log.after_batch") == ("log.after_batch", 1)
+    assert parse_failpoint("log.after_batch:12") == ("log.after_batch", 12)
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "run", "run.after_chunk:0", "run.after_chunk:-1", "run.after_chunk:x", "run.after_chunk:1:2", ":3",
-     pytest.param("run.after_chunk:²", marks=SUPERSCRIPT)],
-)  # fmt: skip
-def test_anything_else_is_a_bad_request_that_names_it(text: str) -> None:
-    with pytest.raises(BadRequest) as refused:
-        parse_failpoint(text)
-    assert repr(text) in refused.value.message
-
-
-def test_unarmed_nothing_happens(kills: list[tuple[int, int]]) -> None:
-    for name in FAILPOINTS:
-        failpoint(name)
-    assert kills == []
-
-
-def test_the_nth_pass_of_the_armed_one_kills_this_process(kills: list[tuple[int, int]]) -> None:
-    arm("run.after_chunk:3")
-    failpoint("run.after_chunk")
-    failpoint("run.after_sources")
-    failpoint("run.after_chunk")
-    assert kills == []
-    failpoint("run.after_chunk")
-    assert kills == [(os.getpid(), signal.SIGKILL)]
-
-
-@pytest.mark.parametrize("off", [None, ""])
-def test_disarming(kills: list[tuple[int, int]], off: str | None) -> None:
-    arm("run.after_chunk")
-    arm(off)
-    failpoint("run.after_chunk")
-    assert kills == []
-
-
-def test_a_bad_name_arms_nothing(kills: list[tuple[int, int]]) -> None:
+    "text", ["", "nonsense", "run.after_chunk:0", "run.after_chunk:x", "run.after_chunk:-1", "run.after_chunk:1:2"]
+)
+def test_what_cannot_be_armed_is_said(text: str, kills: list[int]) -> None:
     with pytest.raises(BadRequest):
-        arm("run.nowhere")
-    for name in FAILPOINTS:
-        failpoint(name)
-    assert kills == []
+        parse_failpoint(text)
+    if text:
+        with pytest.raises(BadRequest):
+            arm(text)

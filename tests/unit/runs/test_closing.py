@@ -16,12 +16,31 @@ from antiphon.runs.live import LiveRun
 from antiphon.runs.pacing import LoadGauge
 from antiphon.storage.event_log.memory import MemoryEventLog
 from antiphon.storage.records.memory import MemoryStore
-from antiphon.storage.records.rows import MESSAGES, OUTBOX, RUNS, SESSIONS, WORKSPACES, MessageRow, RunRow, SessionRow, WorkspaceRow
+from antiphon.storage.records.rows import (
+    MESSAGES,
+    OUTBOX,
+    RUNS,
+    SESSIONS,
+    WORKSPACES,
+    MessageRow,
+    RunRow,
+    SessionRow,
+    WorkspaceRow,
+)
 from antiphon.testing.conformance.scopes import EVERYTHING
 from antiphon.testing.flows import sample_passage
 from antiphon.testing.simulated import simulated_runtime
 
-RUN = RunRow(id="run_1", session_id="ses_1", workspace_id="ws_1", author_id="u", model="m", message_id="msg_1", state="running", created_at=0)
+RUN = RunRow(
+    id="run_1",
+    session_id="ses_1",
+    workspace_id="ws_1",
+    author_id="u",
+    model="m",
+    message_id="msg_1",
+    state="running",
+    created_at=0,
+)
 RUNTIME = simulated_runtime()
 
 
@@ -48,7 +67,13 @@ async def store() -> MemoryStore:
         tx.insert(WORKSPACES, WorkspaceRow(id="ws_1", slug="w", name="W", created_at=0))
         tx.insert(SESSIONS, SessionRow(id="ses_1", workspace_id="ws_1", author_id="u", created_at=0, updated_at=0))
         tx.insert(RUNS, RUN)
-        fields: dict[str, Any] = {"session_id": "ses_1", "workspace_id": "ws_1", "role": "assistant", "run_id": "run_1", "created_at": 0}
+        fields: dict[str, Any] = {
+            "session_id": "ses_1",
+            "workspace_id": "ws_1",
+            "role": "assistant",
+            "run_id": "run_1",
+            "created_at": 0,
+        }
         tx.insert(MESSAGES, MessageRow(id="msg_1", ordinal=2, state="streaming", **fields))
 
     await store.write(write)

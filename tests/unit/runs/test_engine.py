@@ -74,7 +74,12 @@ async def test_a_failure_keeps_the_text_and_says_why(talk) -> None:
     client.read()
     assert talk.kinds(client)[-3:] == ["usage", "error", "complete"]
     error = next(frame for frame in client.frames if frame["type"] == "error")
-    assert (error["code"], error["retryable"], error["retry_after_ms"], error["data"]) == ("model_error", True, 70, {"status": 502})
+    assert (error["code"], error["retryable"], error["retry_after_ms"], error["data"]) == (
+        "model_error",
+        True,
+        70,
+        {"status": 502},
+    )
     assert client.frames[-1]["status"] == "failed"
     message = talk.message(result["message_id"])
     assert (message.content, message.state) == ("half", "failed")

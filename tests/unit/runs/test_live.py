@@ -25,7 +25,9 @@ class House:
         self.runtime = simulated_runtime()
         self.log = MemoryEventLog(runtime=self.runtime)
         self.added: list[float] = []
-        row = RunRow(id="run_1", session_id=session_id, workspace_id="ws_1", author_id="u", model="m", message_id="msg_1", created_at=0)
+        row = RunRow(
+            id="run_1", session_id=session_id, workspace_id="ws_1", author_id="u", model="m", message_id="msg_1", created_at=0
+        )
         self.run = LiveRun(
             row, log=self.log, runtime=self.runtime, ticks=TickQueue(self.runtime.scheduler), gauge=LoadGauge(self.runtime),
             on_added=self.added.append,

@@ -61,7 +61,9 @@ async def test_flush_now_takes_what_waits_and_its_timer(runtime: SimulatedRuntim
     flushes.pacer.nudge()
     await runtime.scheduler.settle()
     flushes.pacer.nudge()
+    flushes.pacer.nudge()
     flushes.pacer.flush_now()
+    assert runtime.scheduler.next_due_s is None
     await runtime.advance(0.1)
     assert flushes.moments == [0.0, 0.0]
     flushes.pacer.nudge()

@@ -78,7 +78,12 @@ async def test_message_run_and_empty_answer_are_there_together(store: Store) -> 
     assert (committed.duplicate, committed.history) == (False, [])
     question, answer = await store.read(lambda tx: tx.find(MESSAGES, EVERYTHING, order="ordinal"))
     assert (question.id, question.ordinal, question.role, question.content) == ("msg_u1", 1, "user", "Question 1?")
-    assert (question.author_id, question.author_name, question.client_id, question.attachments) == ("usr_1", "Ada", "q1", [{"id": "a"}])
+    assert (question.author_id, question.author_name, question.client_id, question.attachments) == (
+        "usr_1",
+        "Ada",
+        "q1",
+        [{"id": "a"}],
+    )
     assert (answer.id, answer.ordinal, answer.state, answer.content, answer.parent_id) == ("msg_a1", 2, "streaming", "", "msg_u1")
     [run] = await store.read(lambda tx: tx.find(RUNS, EVERYTHING))
     assert (run.id, run.state, run.message_id, run.user_message_id, run.owner) == ("run_1", "queued", "msg_a1", "msg_u1", "me")
@@ -152,5 +157,14 @@ async def test_what_is_refused_leaves_nothing(store: Store) -> None:
 def test_the_fingerprint_is_of_verb_and_payload() -> None:
     one = fingerprint("chat_message", ChatMessage(content="a", session_id="s"))
     assert one == fingerprint("chat_message", ChatMessage(session_id="s", content="a"))
-    assert len({one, fingerprint("stop", ChatMessage(content="a", session_id="s")), fingerprint("chat_message", ChatMessage(content="a"))}) == 3
+    assert (
+        len(
+            {
+                one,
+                fingerprint("stop", ChatMessage(content="a", session_id="s")),
+                fingerprint("chat_message", ChatMessage(content="a")),
+            }
+        )
+        == 3
+    )
     assert msgspec.json.encode(one)

@@ -24,7 +24,9 @@ def test_an_empty_ring_knows_only_its_head() -> None:
     assert ring.since(6) is ring.since(8) is None
 
 
-@given(count=st.integers(0, 40), head=st.integers(0, 5), most=st.integers(1, 40), dropped=st.integers(0, 50), seq=st.integers(0, 60))
+@given(
+    count=st.integers(0, 40), head=st.integers(0, 5), most=st.integers(1, 40), dropped=st.integers(0, 50), seq=st.integers(0, 60)
+)
 def test_since_gives_exactly_what_follows_or_nothing(count: int, head: int, most: int, dropped: int, seq: int) -> None:
     ring = ring_of(count, head=head, max_entries=most)
     ring.drop_up_to(dropped)

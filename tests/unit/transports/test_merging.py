@@ -55,10 +55,18 @@ def test_pieces_of_others_are_not_merged() -> None:
 
 
 def test_an_event_in_between_parts_them() -> None:
-    assert [frame["seq"] for frame in frames(chunk("a", 0), chunk("b", 1), Complete(status="completed"), chunk("c", 2))] == [2, 3, 4]
+    assert [frame["seq"] for frame in frames(chunk("a", 0), chunk("b", 1), Complete(status="completed"), chunk("c", 2))] == [
+        2,
+        3,
+        4,
+    ]
 
 
 def test_a_merged_frame_has_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merging, "MAX_MERGED_CHARACTERS", 4)
     shown = frames(*(chunk("xx", 2 * n) for n in range(5)))
-    assert [(frame["content"], frame.get("prev_seq"), frame["seq"]) for frame in shown] == [("xxxx", 0, 2), ("xxxx", 2, 4), ("xx", None, 5)]
+    assert [(frame["content"], frame.get("prev_seq"), frame["seq"]) for frame in shown] == [
+        ("xxxx", 0, 2),
+        ("xxxx", 2, 4),
+        ("xx", None, 5),
+    ]

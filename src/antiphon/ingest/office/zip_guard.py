@@ -137,6 +137,8 @@ def _data_starts(file: IO[bytes], members: list[zipfile.ZipInfo], size_bytes: in
     starts: list[int] = []
     ranges: list[tuple[int, int]] = []
     for member in members:
+        if member.header_offset < 0:
+            raise _damaged("its directory lies outside the file")
         file.seek(member.header_offset)
         header = file.read(_LOCAL_HEADER.size)
         if len(header) < _LOCAL_HEADER.size or header[:4] != b"PK\x03\x04":

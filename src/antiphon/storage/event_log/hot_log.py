@@ -48,6 +48,12 @@ class HotLog(abc.ABC):
     def _remember_head(self, topic: str, head: int) -> None:
         """A ring leaves memory: its head must be found by `_stored_head` from now on."""
 
+    @abc.abstractmethod
+    async def flush(self) -> None: ...
+
+    @abc.abstractmethod
+    async def close(self) -> None: ...
+
     # --- EventLog -----------------------------------------------------------------------------------------------------
 
     @property
@@ -94,10 +100,14 @@ class HotLog(abc.ABC):
         ring = self._ring(topic)
         ring.listeners.append(listener)
 
+        subscribed = True
+
         def unsubscribe() -> None:
+            nonlocal subscribed
             current = self._rings.get(topic)
-            if current is not None and listener in current.listeners:
+            if subscribed and current is not None and listener in current.listeners:
                 current.listeners.remove(listener)
+            subscribed = False
 
         return unsubscribe
 

@@ -222,6 +222,16 @@ class DurableEventLogSuite(EventLogSuite):
         add(log, 1)
         assert await log.head(TOPIC) == Position(log.epoch, 5)
 
+    async def test_a_topic_that_nothing_else_remembers_goes_on(self, case: DurableCase) -> None:
+        add(case.log, 4)
+        await case.log.flush()
+        case.runtime.clock.pass_time(2 * IDLE_S)
+        add(case.log, 1, (OTHER,))
+        await case.log.flush()  # removes the batch with the topic's events
+        assert case.log.evict_idle() == 1
+        log = await case.reopen(clean=True)
+        assert await log.head(TOPIC) == Position(log.epoch, 4)
+
     async def test_old_batches_are_pruned_and_heads_are_not(self, case: DurableCase) -> None:
         add(case.log, 4)
         await case.log.flush()

@@ -143,9 +143,9 @@ class JobQueueSuite:
         return [claimed.id for claimed in jobs]
 
     async def test_light_jobs_come_together(self, case: JobsCase) -> None:
-        light = {"payload": {"light": True}}
-        await case.add(*(job(f"job_{n}", created_at=float(n), **light) for n in range(5)), job("job_5", created_at=5.0))
-        await case.add(job("bo_1", "bo", created_at=-1.0, **light), job("other", created_at=0.0, kind="remove", **light))
+        light = {"light": True}
+        await case.add(*(job(f"job_{n}", created_at=float(n), payload=light) for n in range(5)), job("job_5", created_at=5.0))
+        await case.add(job("bo_1", "bo", created_at=-1.0, payload=light), job("other", created_at=0.0, kind="remove", payload=light))
         assert await self.claim_some(case) == ["bo_1"]
         assert await self.claim_some(case) == ["job_0", "job_1", "job_2"]
         assert await self.claim_some(case) == ["job_3", "job_4"]

@@ -31,17 +31,17 @@ def test_each_row_says_its_columns(tmp_path: Path, separator: str) -> None:
 
 
 def test_rows_are_numbered_as_a_spreadsheet_does_across_blank_ones(tmp_path: Path) -> None:
-    content = "Stanley Cups,,\nTeam,Place,Cups\nBlues,STL,1\n,,\nFlyers,PHI,2\nLeafs,TOR,13\n"
+    content = "Stanley Cups,,\nTeam,Place,Cups\nBlues,STL,1\n,,\n,,\n,,\nFlyers,PHI,2\nLeafs,TOR,13\n"
     path = tmp_path / "x"
     path.write_text(content)
     document = open_delimited(path, None)
     text = next(document.pages()).text
     assert document.title == "Stanley Cups"
     anchors = PageAnchors(document.anchors(), text)
-    for row, word in [(1, "Stanley Cups"), (2, "| Team | Place"), (3, "Blues"), (5, "Flyers"), (6, "Leafs")]:
+    for row, word in [(1, "Stanley Cups"), (2, "| Team | Place"), (3, "Blues"), (7, "Flyers"), (8, "Leafs")]:
         at = text.index(word)
         assert anchors.of(at, at + 1) == f"rows:{row}-{row}"
-    assert anchors.of(text.index("Blues"), len(text)) == "rows:3-6"
+    assert anchors.of(text.index("Blues"), len(text)) == "rows:3-8"
 
 
 def test_a_table_without_header_and_ragged_rows(tmp_path: Path) -> None:
