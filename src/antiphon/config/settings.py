@@ -49,7 +49,9 @@ class Limits(_Group):
     pending_bytes: int = setting(
         1_048_576, "What may wait for one slow connection before it gets a snapshot instead.", unit="bytes", ge=65_536
     )
-    slow_reader_s: float = setting(30.0, "How long a client may leave its socket unread before it is closed with 4501.", unit="s", gt=0)
+    slow_reader_s: float = setting(
+        30.0, "How long a client may leave its socket unread before it is closed with 4501.", unit="s", gt=0
+    )
     idle_s: float = setting(1800.0, "A socket without activity or active run is closed after this. 0: never.", unit="s", ge=0)
     upload_bytes: int = setting(200 * 2**20, "Largest uploaded file. 0: no limit.", unit="bytes", ge=0)
     message_characters: int = setting(32_000, "Longest question.", unit="characters", ge=1)
@@ -73,7 +75,9 @@ class Run(_Group):
 
 
 class Log(_Group):
-    level: str = setting("info", "What the server says on stderr: debug, info, warning or error.", pattern="^(?i:debug|info|warning|error)$")
+    level: str = setting(
+        "info", "What the server says on stderr: debug, info, warning or error.", pattern="^(?i:debug|info|warning|error)$"
+    )
     batch_ms: float = setting(50.0, "The event log is written to disk in batches of this length.", unit="ms", gt=0)
     ring_entries: int = setting(8192, "Events kept in memory for each topic.", ge=16)
     ring_bytes: int = setting(2**20, "Bytes of events kept in memory for each topic.", unit="bytes", ge=65_536)

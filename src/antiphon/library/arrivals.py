@@ -73,9 +73,7 @@ class Arrivals:
         self._jobs = jobs
         self._runtime = runtime
 
-    def add(
-        self, tx: Transaction, identity: Identity, scope: Scope, workspace_id: str, upload: Upload, tags: list[str]
-    ) -> Added:
+    def add(self, tx: Transaction, identity: Identity, scope: Scope, workspace_id: str, upload: Upload, tags: list[str]) -> Added:
         """The caller has checked the right to write."""
         path, name = clean_path(upload.path), clean_file_name(upload.name)
         present = document_at(tx, scope, workspace_id, path, name)
@@ -85,7 +83,11 @@ class Arrivals:
             return self.replace(tx, identity, scope, live_document(tx, scope, present.id), upload)
         same = {"workspace_id": workspace_id, "sha256": upload.sha256, "deleted_at": None}
         for twin in tx.find(DOCUMENTS, scope, same, order="created_at", limit=1):
-            row = self.again(tx, identity, scope, twin) if twin.state == "failed" and self._pending(tx, scope, twin) is None else twin
+            row = (
+                self.again(tx, identity, scope, twin)
+                if twin.state == "failed" and self._pending(tx, scope, twin) is None
+                else twin
+            )
             return Added(row=row, change="duplicate", version=row.version)
         now = self._runtime.clock.now()
         row = DocumentRow(
@@ -136,7 +138,13 @@ class Arrivals:
             self._jobs.enqueue(tx, version_removal(row, pending.version, "", self._runtime))
 
     def _set_pending(
-        self, tx: Transaction, identity: Identity, scope: Scope, row: DocumentRow, old: ReplacementRow | None, newer: ReplacementRow
+        self,
+        tx: Transaction,
+        identity: Identity,
+        scope: Scope,
+        row: DocumentRow,
+        old: ReplacementRow | None,
+        newer: ReplacementRow,
     ) -> DocumentRow:
         if old is not None:
             tx.delete(REPLACEMENTS, scope, {"id": row.id})

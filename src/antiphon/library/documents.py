@@ -108,7 +108,13 @@ class Documents:
         return entry
 
     async def change(
-        self, scope: Scope, document_id: str, *, name: str | None = None, path: str | None = None, tags: Sequence[str] | None = None
+        self,
+        scope: Scope,
+        document_id: str,
+        *,
+        name: str | None = None,
+        path: str | None = None,
+        tags: Sequence[str] | None = None,
     ) -> DocumentRow:
         """What is given. Raises NotFound, Forbidden, BadRequest, Conflict when another document has the path."""
         changes: dict[str, Any] = {}

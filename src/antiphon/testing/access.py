@@ -125,9 +125,7 @@ EXPECTED: Final[Mapping[str, Rule]] = {
     "document_retry": Rule("editor", lambda o: {"document_id": o.failed_document_id}),
     "document_cancel": Rule("editor", lambda o: {"document_id": o.queued_document_id}),
     "document_change": Rule("editor", lambda o: {**_document(o), "tags": ["moved"]}),
-    "document_replace": Rule(
-        "editor", lambda o: {**_document(o), "files": [{"name": "b.md", "sha256": "ef" * 32, "bytes": 3}]}
-    ),
+    "document_replace": Rule("editor", lambda o: {**_document(o), "files": [{"name": "b.md", "sha256": "ef" * 32, "bytes": 3}]}),
     "document_outline": Rule("viewer", _document),
     "document_page_text": Rule("viewer", _page),
     "document_rects": Rule("viewer", lambda o: _page(o, start=0, end=4)),

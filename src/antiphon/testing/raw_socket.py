@@ -102,4 +102,8 @@ class RawSocket:
         return await self.until(wanted)
 
     def of_topic(self, topic: str) -> list[Frame]:
-        return [frame for frame in self.frames if frame.get("topic") == topic and "seq" in frame and frame["type"] not in {"snapshot", "subscribed"}]
+        return [
+            frame
+            for frame in self.frames
+            if frame.get("topic") == topic and "seq" in frame and frame["type"] not in {"snapshot", "subscribed"}
+        ]

@@ -145,7 +145,9 @@ class JobQueueSuite:
     async def test_light_jobs_come_together(self, case: JobsCase) -> None:
         light = {"light": True}
         await case.add(*(job(f"job_{n}", created_at=float(n), payload=light) for n in range(5)), job("job_5", created_at=5.0))
-        await case.add(job("bo_1", "bo", created_at=-1.0, payload=light), job("other", created_at=0.0, kind="remove", payload=light))
+        await case.add(
+            job("bo_1", "bo", created_at=-1.0, payload=light), job("other", created_at=0.0, kind="remove", payload=light)
+        )
         assert await self.claim_some(case) == ["bo_1"]
         assert await self.claim_some(case) == ["job_0", "job_1", "job_2"]
         assert await self.claim_some(case) == ["job_3", "job_4"]
@@ -153,7 +155,9 @@ class JobQueueSuite:
         assert await self.claim_some(case) == []
 
     async def test_a_heavy_job_comes_alone_and_in_its_turn(self, case: JobsCase) -> None:
-        await case.add(job("heavy", created_at=1.0), *(job(f"light_{n}", created_at=2.0, payload={"light": True}) for n in range(4)))
+        await case.add(
+            job("heavy", created_at=1.0), *(job(f"light_{n}", created_at=2.0, payload={"light": True}) for n in range(4))
+        )
         assert await self.claim_some(case, light_only=True) == ["light_0", "light_1", "light_2"]
         assert await self.claim_some(case) == ["heavy"]
         assert await self.claim_some(case, light_only=True) == ["light_3"]
