@@ -8,6 +8,7 @@ PIP       := $(BIN)/python -m pip install --quiet --disable-pip-version-check --
 RUNTIME   := $(VENV)/.runtime-installed
 DEV       := $(VENV)/.dev-installed
 TESTS     ?= tests
+SHARED    ?= ../shared
 SHELL     := /bin/sh
 
 # HOST is taken from the command line only: some shells export their machine's name under it.
@@ -71,10 +72,17 @@ format: $(DEV)
 	@$(BIN)/ruff format .
 
 test: lint
+	@scripts/install_test_packages.sh
 	@$(BIN)/pytest $(TESTS)
 
+# Each prints why it is skipped where the data or the fake model server is not there.
 bench: $(DEV)
 	@$(BIN)/python bench/live.py
+	@$(BIN)/python bench/retrieval.py $(SHARED)/data
+	@if [ -d $(SHARED)/data/docs ]; then $(BIN)/python bench/documents.py $(SHARED)/data/docs --mkpdf $(SHARED)/bench/mkpdf.py \
+		--news $(SHARED)/data/crud_news/passages.jsonl; else echo "bench/documents.py: skipped, there is no $(SHARED)/data/docs"; fi
+	@if [ -f $(SHARED)/bench/fake_openai.py ]; then $(BIN)/python bench/model_stream.py; \
+		else echo "bench/model_stream.py: skipped, there is no $(SHARED)/bench"; fi
 
 prove: lint
 	@ANTIPHON_PROVE=1 $(BIN)/pytest $(TESTS)
