@@ -41,8 +41,7 @@ async def chat_message(call: Call[Services], payload: ChatMessage) -> dict[str, 
     services, identity, reach = call.services, call.caller, call.reach
     _check(services, payload)
     services.message_rate.take(identity.user_id, "You are sending messages faster than this server allows. Wait a moment.")
-    workspace = await services.store.read(lambda tx: _workspace_of(tx, call, payload))
-    workspace_ids, chosen = await services.store.read(lambda tx: _question_scope(tx, call, payload.scope, workspace))
+    workspace, workspace_ids, chosen = await services.store.read(lambda tx: _asked_of(tx, call, payload))
     model, _ = services.models.resolve(payload.model or workspace.model)
     submission = _submission(call, payload, workspace, model)
     failpoint("command.before_commit")
@@ -77,6 +76,12 @@ def _check(services: Services, payload: ChatMessage) -> None:
         raise Unsupported(f"on_busy={payload.on_busy!r} is not there yet; leave it out, or stop the running answer first.")
     if payload.draft is not None or payload.attachments:
         raise Unsupported("Drafts and attachments are not there yet; send the question without them.")
+
+
+def _asked_of(tx: Transaction, call: Call[Services], payload: ChatMessage) -> tuple[WorkspaceRow, list[str], SearchFilter | None]:
+    """(the session's workspace, the workspaces to search, filter), of one moment."""
+    workspace = _workspace_of(tx, call, payload)
+    return workspace, *_question_scope(tx, call, payload.scope, workspace)
 
 
 def _workspace_of(tx: Transaction, call: Call[Services], payload: ChatMessage) -> WorkspaceRow:
