@@ -140,6 +140,8 @@ def load_settings(**overrides: Any) -> Settings:
     """Reads the environment once. `overrides` (from the command line; None means not given) win over it."""
     given = {name: value for name, value in overrides.items() if value is not None}
     settings = Settings(**given)
-    if settings.data_dir is None:  # pyright: ignore[reportUnnecessaryComparison] - the default is filled in here
-        settings = settings.model_copy(update={"data_dir": user_data_path("antiphon", appauthor=False)})
-    return settings
+    folder = settings.data_dir
+    if folder is None:  # pyright: ignore[reportUnnecessaryComparison] - the default is filled in here
+        folder = user_data_path("antiphon", appauthor=False)
+    # Absolute: parsers work in folders of their own, where a relative one would lead elsewhere.
+    return settings.model_copy(update={"data_dir": folder.expanduser().absolute()})

@@ -31,7 +31,7 @@ class FileBlobStore:
     """See blobs.contract.BlobStore. `at` makes one; one instance a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = folder.absolute()  # `local_path` is opened by processes that work elsewhere
 
     @classmethod
     def at(cls, folder: Path) -> FileBlobStore:
