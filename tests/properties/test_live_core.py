@@ -674,5 +674,5 @@ def test_a_planted_bug_is_found(plant: Callable[[pytest.MonkeyPatch], None], mon
     plant(monkeypatch)
     TALLY.counts.clear()
     with pytest.raises(AssertionError) as found:
-        run_state_machine_as_test(seed(7)(LiveCoreMachine), settings=profile(400, RULES, Phase.generate))
+        run_state_machine_as_test(seed(7)(LiveCoreMachine), settings=profile(2000, RULES, Phase.generate))
     print(f"{plant.__name__}: found in schedule {TALLY.counts['schedules']}: {str(found.value)[:200]}")

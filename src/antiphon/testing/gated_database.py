@@ -50,6 +50,7 @@ class GatedDatabase(Database):
         self._written: deque[_Gated] = deque()
         self._reads: list[_Gated] = []
         self._have_read: list[_Gated] = []
+        self._stepping = asyncio.Lock()
 
     # --- Database -------------------------------------------------------------------------------------------------------
 
@@ -84,12 +85,13 @@ class GatedDatabase(Database):
         self._writes[urgency].append(gated)
 
     async def close(self) -> None:
-        """As the real one: queued writes are written, queued reads are cancelled."""
+        """As the real one: queued writes are written, queued reads are cancelled, and a step under way is waited for."""
         if self._closed:
             return
-        while any(self._writes):
-            await self._commit(next(queue[0] for queue in self._writes if queue))
-        self._closed = True
+        async with self._stepping:
+            while any(self._writes):
+                await self._commit(next(queue[0] for queue in self._writes if queue))
+            self._closed = True
         for gated in self._reads:
             gated.told(None, asyncio.CancelledError())
         self._reads.clear()
@@ -115,12 +117,13 @@ class GatedDatabase(Database):
 
     async def step(self, choice: int = 0) -> bool:
         """Takes one of the possible steps: a commit, a read, or the delivery of what one of them gave. False: none waits."""
-        steps = self._steps()
-        if not steps:
-            return False
-        act, gated = steps[choice % len(steps)]
-        await act(gated)
-        return True
+        async with self._stepping:  # `close` may take steps of its own meanwhile, and must not shut what one still uses
+            steps = self._steps()
+            if not steps:
+                return False
+            act, gated = steps[choice % len(steps)]
+            await act(gated)
+            return True
 
     def _steps(self) -> list[tuple[Callable[[_Gated], Any], _Gated]]:
         steps: list[tuple[Callable[[_Gated], Any], _Gated]] = []
