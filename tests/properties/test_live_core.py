@@ -599,10 +599,10 @@ def drained_without_dropping(monkeypatch: pytest.MonkeyPatch) -> None:
 def merged_frames_lose_their_last_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     merge_run = merging._merge_run
 
-    def lossy(entries: list[Entry], index: int) -> tuple[bytes, int]:
-        frame, end = merge_run(entries, index)
+    def lossy(entries: list[Entry], index: int, previous_seq: int) -> tuple[bytes, int]:
+        frame, end = merge_run(entries, index, previous_seq)
         if end > index + 1:
-            frame, _ = merge_run(entries[: end - 1], index)
+            frame, _ = merge_run(entries[: end - 1], index, previous_seq)
             frame = frame.replace(b'"seq":%d' % entries[end - 2].seq, b'"seq":%d' % entries[end - 1].seq)
         return frame, end
 

@@ -11,11 +11,11 @@ from contextlib import AsyncExitStack
 
 import structlog
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from antiphon.access.changes import AccessChanges
 from antiphon.access.identity import Identity
-from antiphon.access.origins import Origins, split_origins
+from antiphon.access.origins import Origins, is_loopback, split_origins
 from antiphon.access.safety import check_settings
 from antiphon.access.sign_in_links import SignInLinks
 from antiphon.access.tickets import Tickets
@@ -54,13 +54,18 @@ from antiphon.runs.nodes import builtin
 from antiphon.runs.pacing import LoadGauge
 from antiphon.runs.recovery import recover_runs
 from antiphon.server.app import create_app
+from antiphon.server.bindings import API
 from antiphon.server.metrics import Metrics, watch_event_loop_lag
+from antiphon.server.origins import OriginPolicy
 from antiphon.server.run_metrics import MeteredRuns
 from antiphon.server.sample_workspace import add_sample_workspace
 from antiphon.server.socket_gate import SocketGate
 from antiphon.server.stores import Stores
+from antiphon.server.stream_gate import StreamGate
 from antiphon.storage.blobs.contract import BlobStore
+from antiphon.transports.event_stream import EventStreamEndpoint
 from antiphon.transports.hub import Hub, HubLimits
+from antiphon.transports.long_poll import LongPollEndpoint
 from antiphon.transports.realtime import RealtimeEndpoint
 from antiphon.transports.simple_chat import SimpleChatEndpoint
 from antiphon.transports.socket_session import SocketHouse
@@ -225,6 +230,14 @@ class House:
         simple = SimpleChatEndpoint(sockets).serve
         routes: list[BaseRoute] = [WebSocketRoute("/ws/v1", RealtimeEndpoint(sockets).serve)]
         routes += [WebSocketRoute(path, simple) for path in SIMPLE_CHAT_PATHS]
+        policy = OriginPolicy(lambda: self.origins, local_only=settings.no_auth or is_loopback(settings.host))
+        stream_gate = StreamGate(
+            accounts=self.accounts, tickets=self.tickets, policy=policy, allow_query_token=settings.auth.allow_query_token
+        )
+        routes += [
+            Route(f"{API}/stream", EventStreamEndpoint(sockets, stream_gate).answer),
+            Route(f"{API}/poll", LongPollEndpoint(sockets, stream_gate).answer),
+        ]
         self.app: Starlette = create_app(self, socket_routes=routes, uploading=self._gate.uploading)
         self.changes.listen(lambda _change: self.hub.rights_changed())
 

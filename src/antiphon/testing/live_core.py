@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from starlette.requests import Request
 from starlette.websockets import WebSocket
 
 from antiphon.access.identity import Identity, Role
@@ -80,6 +81,10 @@ class _OneOwner:
 
     async def identify(self, websocket: WebSocket) -> Identity | None:
         del websocket
+        return USER
+
+    async def identify_request(self, request: Request) -> Identity:
+        del request
         return USER
 
     async def identify_token(self, token: str) -> Identity:
@@ -165,7 +170,7 @@ class LiveProcess:
         topics = Topics(
             store=self.store, runs=self.engine, memberships=rights, head_now=log.head_now, max_bytes=SETTINGS.limits.outbound_frame_bytes
         )  # fmt: skip
-        house = SocketHouse(
+        self.sockets = house = SocketHouse(
             hub=self.hub, commands=CommandTable(all_commands(), services=services, memberships=rights), topics=topics, gate=rights,
             replay=core.replay_limits, pending_bytes=2**20, frame_bytes=2**18, max_subscriptions=0, hello_timeout_s=5,
             heartbeat_ms=25_000, frames=TokenBuckets(runtime.clock, per_minute=0), count_resume=core.count_resume,

@@ -1,4 +1,4 @@
-"""What a socket's handshake says about its caller. The composition root gives the `Gate`; endpoints ask it.
+"""What a socket's handshake, or a request for a stream, says about its caller. The composition root gives the gates.
 
 Order of preference (docs/protocol.md section 7): cookie + exact Origin, one-time ticket, bearer header, `hello`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from starlette.requests import Request
 from starlette.websockets import WebSocket
 
 from antiphon.access.identity import Identity
@@ -23,4 +24,12 @@ class Gate(Protocol):
 
     async def identify_token(self, token: str) -> Identity:
         """The caller of a `hello`. Raises Unauthorized, TokenExpired."""
+        ...
+
+
+class RequestGate(Protocol):
+    """The same for SSE and long-poll."""
+
+    async def identify_request(self, request: Request) -> Identity:
+        """Raises Forbidden for another site's request, Unauthorized and TokenExpired for missing or bad credentials."""
         ...

@@ -25,6 +25,8 @@ from antiphon.transports.sinks import FrameSink
 
 _log = structlog.get_logger(__name__)
 SWEEP_S = 1.0
+PINGED = frozenset({"realtime", "sse"})
+"""Kinds of connections that get `ping` with the heads of their topics."""
 
 
 class HubLimits(Struct, frozen=True, kw_only=True):
@@ -147,21 +149,28 @@ class Hub:
                 return
         else:
             connection.paused_since_s = None
-        if connection.kind == "realtime" and connection.identity is not None:
+        if connection.kind in PINGED and connection.identity is not None:
             await self._beat(connection, now)
         if limits.idle_s and now - connection.used_s > limits.idle_s and not self._busy(connection):
             await connection.close(CloseCode.NORMAL, "Closed after a long time without activity.")
 
     async def _beat(self, connection: Connection, now: float) -> None:
         sent = connection.ping_sent_s
+        if connection.kind == "sse":
+            connection.active_s = now  # it has no way to answer; a peer that is gone is seen by its connection
         if sent is not None and connection.active_s < sent <= now - self.limits.pong_timeout_s and not connection.sink.paused:
             await connection.close(CloseCode.NO_PONG, "No answer to the ping. Connect again and resume.")
         elif sent is None or (now - sent >= self.limits.ping_s and connection.active_s >= sent):
             if sent is None and now - connection.opened_s < self.limits.ping_s:
                 return
             connection.ping_sent_s = now
-            heads = {topic: (await self.log.head(topic)).seq for topic in list(connection.subscriptions)}
-            connection.push_ephemeral(Ping(heads=heads))
+            connection.push_ephemeral(Ping(heads=await self._heads(connection)))
+
+    async def _heads(self, connection: Connection) -> dict[str, int]:
+        heads: dict[str, int] = {}
+        for topic, subscription in list(connection.subscriptions.items()):
+            heads[topic] = subscription.head_to_tell((await self.log.head(topic)).seq)
+        return heads
 
     def _busy(self, connection: Connection) -> bool:
         return any(self._has_active_run(topic) for topic in connection.subscriptions)

@@ -19,14 +19,14 @@ _SAME = ("message_id", "node_id", "port", "run_id")
 
 
 def merge_entries(entries: list[Entry], previous_seq: int) -> list[bytes]:
-    """The frames for `entries`, which directly follow `previous_seq` of their topic."""
+    """The frames for `entries`, which follow what was sent last, the event `previous_seq`; others may have been left out."""
     frames: list[bytes] = []
     index = 0
     while index < len(entries):
         entry = entries[index]
         end = index + 1
         if entry.kind in MERGEABLE and end < len(entries) and entries[end].kind == entry.kind:
-            frame, end = _merge_run(entries, index)
+            frame, end = _merge_run(entries, index, previous_seq)
             frames.append(frame)
         else:
             frames.append(entry.frame if entry.seq == previous_seq + 1 else with_previous(entry, previous_seq))
@@ -40,7 +40,7 @@ def with_previous(entry: Entry, previous_seq: int) -> bytes:
     return b'%b,"prev_seq":%d}' % (entry.frame[:-1], previous_seq)
 
 
-def _merge_run(entries: list[Entry], index: int) -> tuple[bytes, int]:
+def _merge_run(entries: list[Entry], index: int, previous_seq: int) -> tuple[bytes, int]:
     first: dict[str, Any] = msgspec.json.decode(entries[index].body)
     key = [first.get(name) for name in _SAME]
     pieces = [str(first["content"])]
@@ -54,9 +54,10 @@ def _merge_run(entries: list[Entry], index: int) -> tuple[bytes, int]:
         length += len(pieces[-1])
         end += 1
     if end == index + 1:
-        return entries[index].frame, end
+        entry = entries[index]
+        return (entry.frame if entry.seq == previous_seq + 1 else with_previous(entry, previous_seq)), end
     last = entries[end - 1]
     merged = {
-        **first, "content": "".join(pieces), "seq": last.seq, "prev_seq": entries[index].seq - 1, "topic": last.topic,
+        **first, "content": "".join(pieces), "seq": last.seq, "prev_seq": previous_seq, "topic": last.topic,
     }  # fmt: skip
     return msgspec.json.encode(merged), end

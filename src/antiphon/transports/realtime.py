@@ -19,11 +19,12 @@ from antiphon.protocol.codec import decode_frame
 from antiphon.protocol.commands import Hello, Payload, Pong, Subscribe, Unsubscribe
 from antiphon.protocol.events import Unsubscribed, Welcome
 from antiphon.transports.connection import Connection
+from antiphon.transports.filters import entry_filter
 from antiphon.transports.socket_session import Refused, SocketHouse, accept, execute, push_ack, receive_text
 from antiphon.transports.subscription import Subscription, SubscriptionState
 
 P = TypeVar("P", bound=Payload)
-FEATURES = ["replay", "snapshot", "history", "stop"]
+FEATURES = ["replay", "snapshot", "history", "stop", "filter"]
 
 
 class RealtimeEndpoint:
@@ -134,8 +135,7 @@ class _RealtimeSession:
 
     async def _subscribe(self, command_id: str | None, payload: Subscribe) -> None:
         connection, house = self._connection, self._house
-        if payload.filter is not None:
-            raise Unsupported("Filtered subscriptions are not there yet. Subscribe without `filter`.")
+        wanted = entry_filter(payload.filter)
         identity = connection.identity
         if identity is None:
             raise Unauthorized("Send `hello` first.")
@@ -146,8 +146,9 @@ class _RealtimeSession:
             raise QuotaExceeded(f"A connection may subscribe to {house.max_subscriptions} topics.")
         self._ack(command_id, {"topic": name})
         subscription = Subscription(
-            name, log=house.hub.log, outlet=connection, limits=house.replay, snapshot=lambda: house.topics.snapshot(topic, reach)
-        )
+            name, log=house.hub.log, outlet=connection, limits=house.replay, filter=wanted,
+            snapshot=lambda: house.topics.snapshot(topic, reach),
+        )  # fmt: skip
         connection.subscriptions[name] = subscription
         try:
             mode = await subscription.start(payload.since)

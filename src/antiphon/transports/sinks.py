@@ -1,4 +1,4 @@
-"""Where a connection's frames go: `WireSink` (our uvicorn extension) or `QueueSink` (any ASGI server).
+"""Where a connection's frames go: `WireSink` (our uvicorn extension) or `QueueSink` (any ASGI server, and SSE).
 
 Both are written to once a tick and never waited for by a producer. Tests: tests/unit/transports/test_sinks.py.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from antiphon.core.runtime import Runtime
@@ -79,10 +80,15 @@ class WireSink:
 
 
 class QueueSink:
-    """For servers without the extension: one task sends; `paused` from `pending_bytes` on, until half of it is sent."""
+    """One task sends what is queued; `paused` from `pending_bytes` on, until half of it is sent. For SSE, and for sockets of
+    servers without the extension. `deliver` sends one piece, `finish` closes with a code and a reason."""
 
-    def __init__(self, websocket: WebSocket, runtime: Runtime, *, pending_bytes: int) -> None:
-        self._websocket = websocket
+    def __init__(
+        self, deliver: Callable[[bytes], Awaitable[None]], finish: Callable[[int, str], Awaitable[None]], runtime: Runtime, *,
+        pending_bytes: int,
+    ) -> None:  # fmt: skip
+        self._deliver = deliver
+        self._finish = finish
         self._limit_bytes = pending_bytes
         self._queue: deque[bytes] = deque()
         self._size_bytes = 0
@@ -90,7 +96,8 @@ class QueueSink:
         self._paused = False
         self._closed = False
         self._resume: Callable[[], None] | None = None
-        self._task = runtime.scheduler.spawn(self._send_all(), name="queue sink")
+        self.sending = runtime.scheduler.spawn(self._send_all(), name="queue sink")
+        """Ends when everything is sent after `close`, or when the peer is gone."""
 
     @property
     def paused(self) -> bool:
@@ -107,7 +114,7 @@ class QueueSink:
         return frame
 
     def write(self, pieces: list[bytes]) -> None:
-        if self._task.done():
+        if self.sending.done():
             return  # the peer is gone
         self._queue.extend(pieces)
         self._size_bytes += sum(map(len, pieces))
@@ -124,18 +131,18 @@ class QueueSink:
         if self._paused:
             self._queue.clear()
         self._wake.set()
-        _, stuck = await asyncio.wait([self._task], timeout=1.0)
+        _, stuck = await asyncio.wait([self.sending], timeout=1.0)
         for task in stuck:
             task.cancel()
-        await close_quietly(self._websocket, code, reason)
+        await self._finish(code, reason)
 
     async def _send_all(self) -> None:
         while True:
             while self._queue:
                 piece = self._queue.popleft()
                 try:
-                    await self._websocket.send_text(piece.decode())
-                except (RuntimeError, OSError, WebSocketDisconnect):
+                    await self._deliver(piece)
+                except (RuntimeError, OSError, WebSocketDisconnect, ClientDisconnect):
                     self._queue.clear()  # the peer is gone; the endpoint's receive loop sees it too
                     self._taken(self._size_bytes)
                     return
@@ -157,7 +164,17 @@ def sink_for(websocket: WebSocket, runtime: Runtime, *, pending_bytes: int) -> F
     channel = websocket.scope.get("extensions", {}).get(EXTENSION)
     if isinstance(channel, WireChannel):
         return WireSink(channel, websocket)
-    return QueueSink(websocket, runtime, pending_bytes=pending_bytes)
+    return socket_queue(websocket, runtime, pending_bytes=pending_bytes)
+
+
+def socket_queue(websocket: WebSocket, runtime: Runtime, *, pending_bytes: int) -> QueueSink:
+    async def deliver(piece: bytes) -> None:
+        await websocket.send_text(piece.decode())
+
+    async def finish(code: int, reason: str) -> None:
+        await close_quietly(websocket, code, reason)
+
+    return QueueSink(deliver, finish, runtime, pending_bytes=pending_bytes)
 
 
 async def close_quietly(websocket: WebSocket, code: int, reason: str) -> None:

@@ -17,7 +17,8 @@ from antiphon.core.errors import AntiphonError
 from antiphon.protocol.commands import Since
 from antiphon.protocol.events import Event, Snapshot, Subscribed
 from antiphon.storage.event_log.contract import Entry, EventLog, Position
-from antiphon.transports.merging import merge_entries
+from antiphon.transports.filters import EntryFilter
+from antiphon.transports.merging import merge_entries, with_previous
 
 Mode = Literal["replay", "snapshot", "live"]
 MAX_KEPT_ASIDE = 1000
@@ -53,10 +54,18 @@ SnapshotBuilder = Callable[[], Awaitable[Snapshot]]
 
 
 class Subscription:
-    def __init__(self, topic: str, *, log: EventLog, outlet: Outlet, limits: ReplayLimits, snapshot: SnapshotBuilder) -> None:
+    """`sent` is the position in the log up to which everything was passed on or filtered out; `_told_seq` the seq of the last
+    frame that was passed on, which the next one names as `prev_seq` where others lie in between."""
+
+    def __init__(
+        self, topic: str, *, log: EventLog, outlet: Outlet, limits: ReplayLimits, snapshot: SnapshotBuilder,
+        filter: EntryFilter | None = None,  # noqa: A002 - the protocol's word
+    ) -> None:  # fmt: skip
         self.topic = topic
         self.state = SubscriptionState.SYNCING
         self.sent = Position("", 0)
+        self._told_seq = 0
+        self._filter = filter
         self._log = log
         self._outlet = outlet
         self._limits = limits
@@ -78,10 +87,12 @@ class Subscription:
     async def _start(self, since: Since | None, announce: bool) -> Mode:
         head = await self._log.head(self.topic)
         if since is not None and since.epoch == head.epoch and since.seq == head.seq:
-            self.sent = head
+            self._stand_at(head)
             self._announce("live", head, announce)
             self._go_live()
             return "live"
+        if since is not None:
+            self._told_seq = since.seq
         frames = None if since is None else await self._replay(Position(since.epoch, since.seq))
         if frames is not None and since is not None:
             self._announce("replay", head, announce)
@@ -94,7 +105,7 @@ class Subscription:
     async def start_live(self, *, position: Position) -> None:
         """Listens from `position` on, which must be at hand; otherwise as a reader that fell behind."""
         self._unlisten = self._log.subscribe(self.topic, self._on_entry)
-        self.sent = position
+        self._stand_at(position)
         await self._resynchronise()
 
     async def catch_up(self) -> None:
@@ -108,6 +119,14 @@ class Subscription:
         self._unlisten()
         self._aside = []
 
+    def head_to_tell(self, head_seq: int) -> int:
+        """The head a client is told of in a `ping`: with a filter it can't know of what it was not sent."""
+        return head_seq if self._filter is None or self.state is not SubscriptionState.LIVE else self._told_seq
+
+    def _stand_at(self, position: Position) -> None:
+        self.sent = position
+        self._told_seq = position.seq
+
     # --- the live way -------------------------------------------------------------------------------------------------------
 
     def _on_entry(self, entry: Entry) -> None:
@@ -116,12 +135,23 @@ class Subscription:
                 self.state = SubscriptionState.BEHIND
             else:
                 self.sent = Position(self.sent.epoch, entry.seq)
-                self._outlet.push_entry(entry)
+                if self._filter is None:
+                    self._told_seq = entry.seq
+                    self._outlet.push_entry(entry)
+                elif self._filter.admits(entry):
+                    self._pass_on(entry)
         elif self.state is SubscriptionState.SYNCING:
             if len(self._aside) < MAX_KEPT_ASIDE:
                 self._aside.append(entry)
             else:
                 self._overflow = True
+
+    def _pass_on(self, entry: Entry) -> None:
+        told, self._told_seq = self._told_seq, entry.seq
+        if entry.seq == told + 1:
+            self._outlet.push_entry(entry)
+        else:
+            self._outlet.push_frame(with_previous(entry, told))
 
     def _go_live(self) -> None:
         """Drains what came meanwhile, dropping what the replay already held (R1)."""
@@ -134,7 +164,7 @@ class Subscription:
             return
         fresh = [entry for entry in aside if entry.seq > self.sent.seq]
         if fresh:
-            self._emit(merge_entries(fresh, self.sent.seq))
+            self._emit(self._merged(fresh))
             self.sent = Position(self.sent.epoch, fresh[-1].seq)
         self.state = SubscriptionState.LIVE
 
@@ -145,10 +175,21 @@ class Subscription:
         entries = await self._log.read(self.topic, since)
         if entries is None:
             return None
-        frames = merge_entries(entries, since.seq)
+        told = self._told_seq
+        frames = self._merged(entries)
         if len(frames) > self._limits.frames or sum(map(len, frames)) > self._limits.bytes:
+            self._told_seq = told
             return None
         self.sent = Position(since.epoch, entries[-1].seq if entries else since.seq)
+        return frames
+
+    def _merged(self, entries: list[Entry]) -> list[bytes]:
+        """Moves `_told_seq`."""
+        if self._filter is not None:
+            entries = [entry for entry in entries if self._filter.admits(entry)]
+        frames = merge_entries(entries, self._told_seq)
+        if entries:
+            self._told_seq = entries[-1].seq
         return frames
 
     async def _resynchronise(self) -> None:
@@ -163,7 +204,7 @@ class Subscription:
         snapshot = await self._snapshot()
         if self.state is SubscriptionState.ENDED:
             return
-        self.sent = Position(snapshot.epoch, snapshot.seq)
+        self._stand_at(Position(snapshot.epoch, snapshot.seq))
         if mode is not None:
             self._announce(mode, self.sent, True)
         self._outlet.push_event(snapshot)

@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket, WebSocketState
 from antiphon.storage.event_log.contract import Entry, text_frame
 from antiphon.testing.simulated import SimulatedRuntime, simulated_runtime
 from antiphon.testing.wire import Wire, split_frames
-from antiphon.transports.sinks import QueueSink, WireSink, close_frame, close_quietly, sink_for
+from antiphon.transports.sinks import QueueSink, WireSink, close_frame, close_quietly, sink_for, socket_queue
 
 
 class Socket:
@@ -49,7 +49,7 @@ def socket() -> Socket:
 
 
 def queue_sink(socket: Socket, runtime: SimulatedRuntime, pending_bytes: int = 10) -> QueueSink:
-    return QueueSink(cast("WebSocket", socket), runtime, pending_bytes=pending_bytes)
+    return socket_queue(cast("WebSocket", socket), runtime, pending_bytes=pending_bytes)
 
 
 ENTRY = Entry("t", 1, "notice", b'{"type":"notice"}')
