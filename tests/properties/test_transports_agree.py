@@ -42,7 +42,9 @@ steps = st.one_of(
     st.tuples(st.just("read"), st.tuples(numbers, st.integers(0, 5))),
     st.tuples(st.just("change"), st.sampled_from(KINDS)),
     st.tuples(st.just("attend"), numbers),
-    st.tuples(st.just("stumble"), st.tuples(numbers, st.lists(st.sampled_from(PIECES), min_size=1, max_size=4), st.integers(1, 4))),
+    st.tuples(
+        st.just("stumble"), st.tuples(numbers, st.lists(st.sampled_from(PIECES), min_size=1, max_size=4), st.integers(1, 4))
+    ),
     st.tuples(st.just("wait"), st.sampled_from([0.003, 0.03, 0.4])),
 )
 
@@ -161,7 +163,7 @@ class World:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("template") / "antiphon.db"
     asyncio.run(make_template(path))
-    yield path
+    return path
 
 
 def profile(examples: int, *phases: Phase) -> settings:
@@ -215,7 +217,9 @@ def the_cursor_stands_before_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("plant", [subscribed_moves_the_cursor, the_cursor_stands_before_the_event], ids=lambda plant: plant.__name__)
+@pytest.mark.parametrize(
+    "plant", [subscribed_moves_the_cursor, the_cursor_stands_before_the_event], ids=lambda plant: plant.__name__
+)
 def test_a_planted_bug_is_found(
     template: Path, plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,11 +96,21 @@ class HttpEdge:
         answer = await self._send("POST", "/commands", objects, request)
         return Told(answer.outcome, answer.text.replace(str(frame["id"]), "COMMAND"))
 
-    async def _send(self, method: str, path: str, objects: Objects, request: dict[str, Any]) -> Told:
+    async def follow(self, path: str, kind: str, actor: Actor, target: Target) -> Told:
+        """A topic over SSE or long-poll; what is allowed is not read to its end."""
+        objects = self._world.objects[target.value]
+        request: dict[str, Any] = {
+            "headers": headers_of(self._world.actors[actor.value], self._url), "params": {"topics": topic_of(kind, objects), "wait": "0"},
+        }  # fmt: skip
+        return await self._send("GET", path, objects, request, whole=False)
+
+    async def _send(self, method: str, path: str, objects: Objects, request: dict[str, Any], *, whole: bool = True) -> Told:
         async with self._session.request(method, f"{self._url}{API}{path}", **request) as response:
+            if response.status < 400:
+                if whole:
+                    await response.read()
+                return Told("ok", "")
             content = await response.read()
-        if response.status < 400:
-            return Told("ok", "")
         return told(msgspec.json.decode(content, type=dict[str, Any]), objects)
 
 
@@ -126,9 +136,7 @@ class SocketEdge:
         return await self._ask(verb, EXPECTED[verb].fields(self._world.objects[target.value]), target)
 
     async def subscribe(self, kind: str, target: Target) -> Told:
-        objects = self._world.objects[target.value]
-        ids = {"session": objects.session_id, "run": objects.run_id, "workspace": objects.workspace_id, "user": objects.user_id}
-        return await self._ask("subscribe", {"topic": f"{kind}:{ids[kind]}"}, target)
+        return await self._ask("subscribe", {"topic": topic_of(kind, self._world.objects[target.value])}, target)
 
     async def _ask(self, verb: str, fields: dict[str, Any], target: Target) -> Told:
         if self._socket is None:
@@ -136,6 +144,11 @@ class SocketEdge:
         ack = await self._socket.command(verb, **fields)
         body = {name: value for name, value in ack.items() if name not in {"reply_to", "timestamp"}}
         return told(body, self._world.objects[target.value])
+
+
+def topic_of(kind: str, objects: Objects) -> str:
+    ids = {"session": objects.session_id, "run": objects.run_id, "workspace": objects.workspace_id, "user": objects.user_id}
+    return f"{kind}:{ids[kind]}"
 
 
 def may_subscribe(kind: str, actor: Actor, target: Target) -> Outcome:

@@ -40,6 +40,7 @@ from antiphon.transports.uvicorn_websocket import WireWebSocketProtocol
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SOCKET_VERBS = sorted(command.verb for command in all_commands() if command.socket)
+FOLLOWING = ("/stream", "/poll")
 KINDS = ("session", "run", "workspace", "user")
 SPENT = {  # after success the world is another one
     "sign_in", "logout", "login", "user_update", "key_delete", "workspace_delete", "workspace_update", "member_put", "member_delete", "document_delete", "document_retry",
@@ -121,6 +122,21 @@ class Site:
                 found += unlike(f"socket {name}", {actor: answers})
         return found
 
+    async def following_differences(self, path: str) -> list[str]:
+        """Topics over SSE or long-poll: the same rights as over the socket."""
+        found: list[str] = []
+        world = await self.world()
+        for actor in Actor:
+            for kind in KINDS:
+                answers: dict[Target, Told] = {}
+                for target in Target:
+                    self.asked += 1
+                    told = await HttpEdge(self.session, self.url, world).follow(path, kind, actor, target)
+                    found += compared(f"{path} {kind}", actor, target, told, may_subscribe(kind, actor, target))
+                    answers[target] = told
+                found += unlike(f"{path} {kind}", {actor: answers})
+        return found
+
 
 def socket_cases(actor: Actor) -> list[tuple[str, str | None, Target, str]]:
     subscribing = [(kind, None, target, may_subscribe(kind, actor, target)) for kind in KINDS for target in Target]
@@ -197,7 +213,7 @@ async def test_every_route_and_verb_is_in_the_matrix(site: Site) -> None:
     served = {(method, path) for method, path in served if method != "HEAD"}
     api = {(method, path.removeprefix(API)) for method, path in served if path.startswith(API + "/")}
     described = {("GET", path) for path in ("/healthz", "/metrics", "/openapi.json", "/", "/sign-in")}
-    assert api == {(binding.method, binding.path) for binding in BINDINGS}
+    assert api == {(binding.method, binding.path) for binding in BINDINGS} | {("GET", path) for path in FOLLOWING}
     others = {(method, path) for method, path in served if not path.startswith(API + "/")}
     assert described <= others
     assert {method for method, _ in others} == {"GET"}, "nothing outside the API changes anything"
@@ -216,6 +232,11 @@ async def test_rest(site: Site, binding: Binding) -> None:
 @pytest.mark.parametrize("verb", SOCKET_VERBS)
 async def test_post_commands(site: Site, verb: str) -> None:
     assert await site.command_differences(verb) == []
+
+
+@pytest.mark.parametrize("path", FOLLOWING)
+async def test_following(site: Site, path: str) -> None:
+    assert await site.following_differences(path) == []
 
 
 async def test_sockets(site: Site) -> None:
