@@ -36,6 +36,12 @@ class Hello(Payload):
     token: str | None = None
 
 
+class AuthRefresh(Payload):
+    """New credentials of the same user on an open connection. Without `token`: those of the handshake, prolonged since."""
+
+    token: str | None = None
+
+
 class Subscribe(Payload):
     topic: str
     since: Since | None = None

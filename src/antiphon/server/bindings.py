@@ -110,7 +110,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
 )
 
 SOCKET_ONLY: Final[frozenset[str]] = frozenset({
-    "hello", "subscribe", "unsubscribe", "pong", "chat_message", "stop", "history",
+    "hello", "auth_refresh", "subscribe", "unsubscribe", "pong", "chat_message", "stop", "history",
 })  # fmt: skip
 """Verbs that are command frames of the realtime protocol (and of POST /commands where they need no connection), not routes."""
 

@@ -66,12 +66,14 @@ from antiphon.storage.blobs.contract import BlobStore
 from antiphon.transports.event_stream import EventStreamEndpoint
 from antiphon.transports.hub import Hub, HubLimits
 from antiphon.transports.long_poll import LongPollEndpoint
+from antiphon.transports.node_stream import NodeStreamEndpoint
 from antiphon.transports.realtime import RealtimeEndpoint
 from antiphon.transports.simple_chat import SimpleChatEndpoint
 from antiphon.transports.socket_session import SocketHouse
 from antiphon.transports.subscription import ReplayLimits
 
 SIMPLE_CHAT_PATHS = ("/ws/chat", "/ws/conversation", "/api/v1/chat/stream")
+NODE_STREAM_PATHS = ("/ws/runs/{run_id}/nodes/{node_id}", "/ws/stream/{node_id}")
 FRAMES_PER_MINUTE = 6000
 """Of one connection; beyond it the socket is closed with 4029."""
 SAMPLE_WAIT_S = 15.0
@@ -230,6 +232,7 @@ class House:
         simple = SimpleChatEndpoint(sockets).serve
         routes: list[BaseRoute] = [WebSocketRoute("/ws/v1", RealtimeEndpoint(sockets).serve)]
         routes += [WebSocketRoute(path, simple) for path in SIMPLE_CHAT_PATHS]
+        routes += [WebSocketRoute(path, NodeStreamEndpoint(sockets).serve) for path in NODE_STREAM_PATHS]
         policy = OriginPolicy(lambda: self.origins, local_only=settings.no_auth or is_loopback(settings.host))
         stream_gate = StreamGate(
             accounts=self.accounts, tickets=self.tickets, policy=policy, allow_query_token=settings.auth.allow_query_token

@@ -28,7 +28,7 @@ from antiphon.server.logging import configure_logging
 from antiphon.storage.lock import ServerInfo
 from antiphon.transports.uvicorn_websocket import WireWebSocketProtocol
 
-RUN_GRACE_S = 3.0
+RUN_GRACE_S = 4.0
 """How long running answers may go on after SIGTERM before they are sealed as interrupted."""
 EXIT_AFTER_S = 9.0
 SWITCH_INTERVAL_S = 0.0005
@@ -99,6 +99,7 @@ async def _running(settings: Settings, *, grace_s: float) -> AsyncGenerator[tupl
         try:
             yield house, url
         finally:
+            house.hub.drain()
             await house.runs.shutdown(grace_s=grace_s)
             await house.hub.stop()
             server.should_exit = True

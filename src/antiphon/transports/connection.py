@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 class Connection:
     """`identity` None: not yet authenticated. Monotonic times: `active_s` of the last thing the client sent, `used_s` of the
-    last that was no heartbeat."""
+    last that was no heartbeat. `expiry_told`: the end of the credentials that the client was told of."""
 
     def __init__(self, connection_id: str, *, kind: str, sink: FrameSink, runtime: Runtime, ticks: TickQueue) -> None:
         self.id = connection_id
@@ -37,6 +37,7 @@ class Connection:
         self.opened_s = self.active_s = self.used_s = runtime.clock.monotonic()
         self.ping_sent_s: float | None = None
         self.paused_since_s: float | None = None
+        self.expiry_told: float | None = None
         self.closing = False
         self._runtime = runtime
         self._ticks = ticks

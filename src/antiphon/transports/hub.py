@@ -18,13 +18,16 @@ from antiphon.access.identity import Identity
 from antiphon.core.runtime import Runtime
 from antiphon.core.tick import TickQueue
 from antiphon.protocol.close_codes import CloseCode
-from antiphon.protocol.events import Draining, Ping, Unsubscribed
+from antiphon.protocol.events import Draining, Ping, TokenExpiring, Unsubscribed
 from antiphon.storage.event_log.contract import EventLog
 from antiphon.transports.connection import Connection
 from antiphon.transports.sinks import FrameSink
 
 _log = structlog.get_logger(__name__)
 SWEEP_S = 1.0
+RECONNECT_IN_MS = (500.0, 2500.0)
+"""Spread, so that not everybody comes back at once."""
+EXPIRY_NOTICE_S = 60.0
 PINGED = frozenset({"realtime", "sse"})
 """Kinds of connections that get `ping` with the heads of their topics."""
 
@@ -112,14 +115,20 @@ class Hub:
         """Somebody's access changed: the next sweep checks everybody (P7)."""
         self._recheck_now = True
 
+    def drain(self) -> None:
+        """No further connections; those there are hear when to come back. Idempotent."""
+        if self.draining:
+            return
+        self.draining = True
+        for connection in list(self._connections.values()):
+            connection.push_ephemeral(Draining(reconnect_in_ms=int(self.runtime.random.uniform(*RECONNECT_IN_MS))))
+
     async def stop(self) -> None:
         """Tells everybody when to come back, and closes (1012)."""
-        self.draining = True
+        self.drain()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        for connection in list(self._connections.values()):
-            connection.push_ephemeral(Draining(reconnect_in_ms=int(self.runtime.random.uniform(500, 2500))))
         await self._each(lambda c: c.close(CloseCode.RESTART, "The server is stopping. Connect again in a moment."))
 
     async def _sweep_forever(self) -> None:
@@ -151,8 +160,19 @@ class Hub:
             connection.paused_since_s = None
         if connection.kind in PINGED and connection.identity is not None:
             await self._beat(connection, now)
+        self._warn_of_expiry(connection)
         if limits.idle_s and now - connection.used_s > limits.idle_s and not self._busy(connection):
             await connection.close(CloseCode.NORMAL, "Closed after a long time without activity.")
+
+    def _warn_of_expiry(self, connection: Connection) -> None:
+        """`token_expiring` a minute before; the simple profile has no word for it."""
+        expires_at = None if connection.identity is None else connection.identity.expires_at
+        if expires_at is None or connection.expiry_told == expires_at or connection.kind not in PINGED:
+            return
+        left_s = expires_at - self.runtime.clock.now()
+        if 0 < left_s <= EXPIRY_NOTICE_S:
+            connection.expiry_told = expires_at
+            connection.push_event(TokenExpiring(expires_in_ms=int(left_s * 1000)))
 
     async def _beat(self, connection: Connection, now: float) -> None:
         sent = connection.ping_sent_s

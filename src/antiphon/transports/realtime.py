@@ -1,6 +1,6 @@
 """`/ws/v1`: the whole protocol over one WebSocket. docs/protocol.md; subsystem: docs/subsystems/transports.md.
 
-Connection-bound verbs (hello, subscribe, unsubscribe, pong) are here; every other verb is the command table's.
+Connection-bound verbs (hello, auth_refresh, subscribe, unsubscribe, pong) are here; every other verb is the command table's.
 Tests: tests/integration/live/test_socket_*.py, tests/properties/test_live_core.py.
 """
 
@@ -13,10 +13,11 @@ import msgspec
 from starlette.websockets import WebSocket
 
 from antiphon.access.identity import Identity
-from antiphon.core.errors import AntiphonError, BadRequest, QuotaExceeded, TokenExpired, Unauthorized, Unsupported
+from antiphon.core.errors import AntiphonError, BadRequest, Forbidden, QuotaExceeded, TokenExpired, Unauthorized, Unsupported
+from antiphon.core.runtime import rfc3339
 from antiphon.protocol.close_codes import CloseCode
 from antiphon.protocol.codec import decode_frame
-from antiphon.protocol.commands import Hello, Payload, Pong, Subscribe, Unsubscribe
+from antiphon.protocol.commands import AuthRefresh, Hello, Payload, Pong, Subscribe, Unsubscribe
 from antiphon.protocol.events import Unsubscribed, Welcome
 from antiphon.transports.connection import Connection
 from antiphon.transports.filters import entry_filter
@@ -102,6 +103,17 @@ class _RealtimeSession:
             )
         )
 
+    async def _refresh(self, command_id: str | None, payload: AuthRefresh) -> None:
+        """The connection goes on under new credentials of the same user; its subscriptions are judged by them from now on."""
+        gate, present = self._house.gate, self._connection.identity
+        fresh = await (gate.identify_token(payload.token) if payload.token else gate.identify(self._websocket))
+        if fresh is None or present is None or fresh.user_id != present.user_id:
+            raise Forbidden("These credentials are somebody else's. Open a connection of its own for them.")
+        self._connection.identity = fresh
+        self._house.hub.rights_changed()
+        expires_at = None if fresh.expires_at is None else rfc3339(fresh.expires_at)
+        self._ack(command_id, {"expires_at": expires_at})
+
     # --- frames -------------------------------------------------------------------------------------------------------------------
 
     async def _frame(self, text: str) -> None:
@@ -116,6 +128,8 @@ class _RealtimeSession:
             elif verb == "hello":
                 _convert(verb, fields, Hello)
                 self._ack(command_id, {})
+            elif verb == "auth_refresh":
+                await self._refresh(command_id, _convert(verb, fields, AuthRefresh))
             elif verb == "subscribe":
                 await self._subscribe(command_id, _convert(verb, fields, Subscribe))
             elif verb == "unsubscribe":

@@ -29,7 +29,7 @@ from antiphon.commands.topics import Topics, parse_topic
 from antiphon.config.settings import Limits, Settings
 from antiphon.library.accounts import Accounts
 from antiphon.server.bindings import API, BINDINGS, SOCKET_ONLY, WITHIN_SOCKETS, Binding
-from antiphon.server.composition import SIMPLE_CHAT_PATHS, House
+from antiphon.server.composition import NODE_STREAM_PATHS, SIMPLE_CHAT_PATHS, House
 from antiphon.server.http_protocol import http_protocol
 from antiphon.storage.records import statements
 from antiphon.testing.access import EXPECTED, Actor, Target
@@ -218,7 +218,7 @@ async def test_every_route_and_verb_is_in_the_matrix(site: Site) -> None:
     assert described <= others
     assert {method for method, _ in others} == {"GET"}, "nothing outside the API changes anything"
     sockets = {route.path for route in site.house.app.routes if isinstance(route, WebSocketRoute)}
-    assert sockets == {"/ws/v1", *SIMPLE_CHAT_PATHS}
+    assert sockets == {"/ws/v1", *SIMPLE_CHAT_PATHS, *NODE_STREAM_PATHS}
     assert len(site.house.app.routes) == len([r for r in site.house.app.routes if isinstance(r, Route | WebSocketRoute)]), (
         "no mounts"
     )

@@ -42,6 +42,20 @@ async def test_hello(strict_server: ServerProcess) -> None:
         assert welcome["limits"]["subscriptions"] == 4
 
 
+async def test_auth_refresh_takes_new_credentials_of_the_same_user_only(strict_server: ServerProcess) -> None:
+    person = new_person(strict_server, "refreshing")
+    made = person.call("POST", "/keys", {"name": "second"}).body
+    async with RawSocket(strict_server.url, key=person.key) as client:
+        ack = await client.command("auth_refresh", token=OWNER_KEY)
+        assert ack["error"]["code"] == "forbidden"
+        assert (await client.command("auth_refresh", token="wrong"))["error"]["code"] == "unauthorized"
+        assert (await client.command("auth_refresh", token=made["key"]))["ok"]
+        assert person.call("DELETE", f"/keys/{person.key_id}").code == "ok"  # the first one: the socket lives on the second
+        assert (await client.command("subscribe", topic=f"user:{person.id}"))["ok"]
+        await asyncio.sleep(2.5)  # the hub has looked at everybody since
+        assert (await client.command("unsubscribe", topic=f"user:{person.id}"))["ok"]
+
+
 @pytest.mark.parametrize("path", PATHS)
 async def test_nobody_is_told_4001_or_4008(strict_server: ServerProcess, path: str) -> None:
     async with RawSocket(strict_server.url, key=None, path=path) as client:

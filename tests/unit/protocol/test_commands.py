@@ -8,10 +8,21 @@ import msgspec
 import pytest
 
 from antiphon.protocol import commands
-from antiphon.protocol.commands import ChatMessage, Hello, History, Payload, Pong, Since, Stop, Subscribe, Unsubscribe
+from antiphon.protocol.commands import (
+    AuthRefresh,
+    ChatMessage,
+    Hello,
+    History,
+    Payload,
+    Pong,
+    Since,
+    Stop,
+    Subscribe,
+    Unsubscribe,
+)
 
 LEAST: dict[type[Payload], dict[str, Any]] = {
-    Hello: {}, Subscribe: {"topic": "session:s"}, Unsubscribe: {"topic": "session:s"}, ChatMessage: {"content": "?"}, Stop: {},
+    Hello: {}, AuthRefresh: {}, Subscribe: {"topic": "session:s"}, Unsubscribe: {"topic": "session:s"}, ChatMessage: {"content": "?"}, Stop: {},
     History: {"topic": "session:s"}, Pong: {},
 }  # fmt: skip
 PAYLOADS = list(LEAST)

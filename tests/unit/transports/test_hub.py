@@ -270,6 +270,27 @@ async def test_trouble_with_one_is_not_trouble_for_the_others(house: House) -> N
     assert (sink.closed, other.closed) == ([], [4003])
 
 
+# --- credentials that end -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_client_hears_a_minute_before_its_credentials_end_once(house: House) -> None:
+    expires_at = house.runtime.clock.now() + 100.0
+    ending = Identity(user_id=UserId("ada"), name="Ada", credential="cookie", expires_at=expires_at)
+    connection, sink = house.open(ending)
+    await house.live(35, pong=connection)
+    assert "token_expiring" not in sink.kinds()
+    await house.live(15, pong=connection)
+    (told,) = [frame for frame in sink.frames if frame["type"] == "token_expiring"]
+    assert 55_000 <= told["expires_in_ms"] <= 60_000
+
+
+async def test_event_streams_are_pinged_and_owe_no_answer(house: House) -> None:
+    _, sink = house.open(kind="sse")
+    await house.live(90)
+    assert sink.kinds().count("ping") >= 3
+    assert not sink.closed
+
+
 # --- draining -----------------------------------------------------------------------------------------------------------------
 
 
@@ -283,6 +304,16 @@ async def test_stopping_tells_everybody_when_to_come_back(house: House) -> None:
     assert connection.closing
     assert house.hub.refusal()[0] == 4503
     assert house.runtime.scheduler.next_due_s is None
+
+
+async def test_draining_is_told_once_and_takes_nobody_new(house: House) -> None:
+    _, sink = house.open()
+    house.hub.drain()
+    house.hub.drain()
+    await house.runtime.scheduler.settle()
+    assert sink.kinds() == ["draining"]
+    assert not sink.closed
+    assert house.hub.refusal()[0] == 4503
 
 
 async def test_the_sweep_goes_on_after_a_failure(house: House) -> None:
