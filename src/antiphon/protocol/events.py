@@ -288,6 +288,13 @@ class TokenExpiring(Event, tag="token_expiring"):
     expires_in_ms: int
 
 
+class Close(Event, tag="close"):
+    """The last frame of an event stream or a poll that the server ends: what a socket's close code and reason say."""
+
+    code: int
+    reason: str
+
+
 DURABLE_EVENTS: tuple[type[Event], ...] = (
     UserMessage, RunStarted, Status, Sources, Citation, AnswerChunk, ReasoningChunk, AnswerReplace, ToolCall, Usage,
     Complete, RunError, NodeStarted, NodeChunk, NodeOutput, NodeFinished, NodeFailed, NodeStatus, SessionCreated,
@@ -295,5 +302,5 @@ DURABLE_EVENTS: tuple[type[Event], ...] = (
     DocumentReady, DocumentFailed, DocumentDeleted,
 )  # fmt: skip
 EPHEMERAL_EVENTS: tuple[type[Event], ...] = (
-    Welcome, Ack, Subscribed, Unsubscribed, Snapshot, Ping, Draining, TokenExpiring,
+    Welcome, Ack, Subscribed, Unsubscribed, Snapshot, Ping, Draining, TokenExpiring, Close,
 )  # fmt: skip

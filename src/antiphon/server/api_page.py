@@ -37,7 +37,7 @@ def render_api_page(document: Schema) -> str:
     parts.append("<h2>Shapes</h2>")
     for name, schema in components.items():
         parts.append(f'<h3 id="shape-{escape(name)}">{escape(name)}</h3>')
-        parts.append(_fields(schema))
+        parts.append(fields_table(schema))
     parts.append("</main></body></html>\n")
     return "\n".join(parts)
 
@@ -50,7 +50,7 @@ def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
         name = f"{parameter['name']}{mark}"
         yield f'<p class="field"><code>{escape(name)}</code> {escape(parameter["in"])}, {_kind(parameter["schema"])}</p>'
     for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
-        yield f"<p>Body, <code>{escape(media_type)}</code>:</p>{_fields(content['schema'])}"
+        yield f"<p>Body, <code>{escape(media_type)}</code>:</p>{fields_table(content['schema'])}"
     for status, response in operation["responses"].items():
         if int(status) < 400:
             kinds = [_kind(c["schema"]) if "schema" in c else escape(m) for m, c in response.get("content", {}).items()]
@@ -59,7 +59,8 @@ def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
     yield f'<p class="muted">Errors: {failures}</p></article>'
 
 
-def _fields(schema: Schema) -> str:
+def fields_table(schema: Schema) -> str:
+    """The fields of a shape, with their kinds; a question mark for those that may be missing."""
     required = set(schema.get("required", []))
     rows = [
         f"<tr><td><code>{escape(name + ('' if name in required else '?'))}</code></td><td>{_kind(field)}</td>"

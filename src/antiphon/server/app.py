@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 
 from antiphon.access.origins import is_loopback
 from antiphon.core.errors import AntiphonError, NotFound
+from antiphon.server.asyncapi import realtime_description_routes
 from antiphon.server.bindings import BINDINGS, Form
 from antiphon.server.command_frames import answer_command
 from antiphon.server.errors import MalformedRequest, WrongMethod, error_response
@@ -47,6 +48,7 @@ def create_app(house: Surface, *, socket_routes: Sequence[BaseRoute], uploading:
         *rest_routes(house, policy, BINDINGS, {**FORMS, "upload": UploadForm(uploading).answer}),
         *HealthRoutes(house).routes(),
         *description_routes(house.commands, BINDINGS),
+        *realtime_description_routes(house.commands),
         *page_routes(),
     ]
     door = Middleware(FrontDoor, policy=policy, ids=house.runtime.ids, clock=house.runtime.clock, log=house.log)

@@ -13,6 +13,7 @@ import msgspec
 
 from antiphon.core.runtime import system_runtime
 from antiphon.protocol.reducer import Outcome, TopicState
+from antiphon.testing.frame_check import check_frame
 
 Frame = dict[str, Any]
 LIMIT_S = 20.0
@@ -30,6 +31,7 @@ class RawSocket:
         self.states: dict[str, TopicState] = {}
         self.outcomes: list[Outcome] = []
         self.close_code: int | None = None
+        self._described = path == "/ws/v1"
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession()
@@ -61,6 +63,8 @@ class RawSocket:
             self.close_code = self.socket.close_code
             return None
         frame: Frame = msgspec.json.decode(message.data)
+        if self._described:
+            check_frame(frame)
         self.raw.append(message.data)
         self.frames.append(frame)
         if "topic" in frame:

@@ -56,6 +56,7 @@ class EventStreamSink(QueueSink):
     ) -> None:
         super().__init__(deliver, _nothing_more, runtime, pending_bytes=pending_bytes)
         self._cursor = cursor
+        self._runtime = runtime
 
     def of_entry(self, entry: Entry) -> bytes:
         moved = self._cursor.after_entry(entry)
@@ -71,7 +72,7 @@ class EventStreamSink(QueueSink):
 
     async def close(self, code: int, reason: str) -> None:
         if not self.paused:
-            self.write([self.of_frame(closing_frame(code, reason))])
+            self.write([self.of_frame(closing_frame(code, reason, self._runtime))])
         await super().close(code, reason)
 
 

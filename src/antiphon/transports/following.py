@@ -15,10 +15,11 @@ from starlette.requests import Request
 from antiphon.access.identity import Identity
 from antiphon.access.scope import Scope
 from antiphon.core.errors import AntiphonError, BadRequest, QuotaExceeded, RateLimited, ShuttingDown
+from antiphon.core.runtime import Runtime, rfc3339
 from antiphon.protocol.close_codes import CloseCode
-from antiphon.protocol.codec import encode_json
+from antiphon.protocol.codec import encode_ephemeral
 from antiphon.protocol.commands import SubscribeFilter
-from antiphon.protocol.events import Unsubscribed, Welcome
+from antiphon.protocol.events import Close, Unsubscribed, Welcome
 from antiphon.protocol.topics import Topic
 from antiphon.transports.connection import Connection
 from antiphon.transports.cursor import Cursor
@@ -133,9 +134,9 @@ def welcome(house: SocketHouse, connection: Connection, identity: Identity) -> W
     )
 
 
-def closing_frame(code: int, reason: str) -> bytes:
+def closing_frame(code: int, reason: str, runtime: Runtime) -> bytes:
     """SSE and long-poll have no close codes: the same numbers come in a last frame of type `close`."""
-    return encode_json({"type": "close", "code": int(code), "reason": reason})
+    return encode_ephemeral(Close(code=int(code), reason=reason), rfc3339(runtime.clock.now()))
 
 
 def _listed(request: Request, name: str) -> list[str]:

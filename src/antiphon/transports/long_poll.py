@@ -51,7 +51,8 @@ class LongPollEndpoint:
 class BasketSink:
     """Collects the frames of one answer. `paused` when it is full: the rest comes with the next poll."""
 
-    def __init__(self, cursor: Cursor, *, full_bytes: int) -> None:
+    def __init__(self, cursor: Cursor, runtime: Runtime, *, full_bytes: int) -> None:
+        self._runtime = runtime
         self.frames: list[bytes] = []
         self.ready = asyncio.Event()
         self.cursor = cursor
@@ -84,7 +85,7 @@ class BasketSink:
         del callback
 
     async def close(self, code: int, reason: str) -> None:
-        self.write([closing_frame(code, reason)])
+        self.write([closing_frame(code, reason, self._runtime)])
 
     def answer(self) -> bytes:
         return b'{"frames":[%b],"cursor":%b}' % (b",".join(self.frames), encode_json(str(self.cursor)))
@@ -92,7 +93,7 @@ class BasketSink:
 
 async def poll(house: SocketHouse, following: Following, *, wait_s: float, peer: asyncio.Task[None] | None = None) -> bytes:
     """The body of the answer. `peer` ends when the client left: then nobody waits any longer."""
-    sink = BasketSink(following.cursor, full_bytes=house.replay.bytes)
+    sink = BasketSink(following.cursor, house.hub.runtime, full_bytes=house.replay.bytes)
     connection = open_connection(house, following, sink, kind="poll")
     try:
         if not following.resumes:

@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from antiphon.testing.frame_check import check_frame
 from antiphon.testing.people import join, new_person
 from antiphon.testing.server_process import OWNER_KEY, ServerProcess
 
@@ -42,6 +43,7 @@ class Stream:
             return None
         self.cursor = fields.get("id", self.cursor)
         self.frames.append(msgspec.json.decode(fields["data"]))
+        check_frame(self.frames[-1])
         return self.frames[-1]
 
     async def until(self, kind: str) -> Frame:
