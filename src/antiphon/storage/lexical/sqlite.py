@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from antiphon.access.scope import Scope
 from antiphon.core.errors import Internal
 from antiphon.storage.lexical.contract import Chunk, ScoredChunk, SearchFilter
+from antiphon.storage.lexical.document_frequencies import DocumentFrequencies, count_terms
 from antiphon.storage.lexical.tokens import COLUMN_SEPARATOR
 from antiphon.storage.records.contract import Transaction
 
@@ -39,15 +40,25 @@ class _OnSqlite(Protocol):
     @property
     def connection(self) -> sqlite3.Connection: ...
 
+    @property
+    def writable(self) -> bool: ...
 
-def _connection(transaction: Transaction) -> sqlite3.Connection:
+
+def _own(transaction: Transaction) -> _OnSqlite:
     if not isinstance(transaction, _OnSqlite):
         raise Internal(f"The SQLite lexical index was given a {type(transaction).__name__}, not a transaction of its store.")
-    return transaction.connection
+    return transaction
+
+
+def _connection(transaction: Transaction) -> sqlite3.Connection:
+    return _own(transaction).connection
 
 
 class SqliteLexicalIndex:
-    """Has no state of its own; safe to use from the writer's and from readers' threads at once."""
+    """For one database. Keeps nothing but document frequencies; safe to use from the writer's and readers' threads at once."""
+
+    def __init__(self) -> None:
+        self._frequencies = DocumentFrequencies()
 
     def add(self, transaction: Transaction, chunks: Sequence[Chunk]) -> list[int]:
         connection = _connection(transaction)
@@ -121,16 +132,14 @@ class SqliteLexicalIndex:
         return [ScoredChunk(chunk=_chunk(row), score=-row[-1]) for row in rows]
 
     def postings(self, transaction: Transaction, workspace_id: str, terms: Sequence[str]) -> tuple[dict[str, int], int]:
-        connection = _connection(transaction)
+        own = _own(transaction)
+        connection = own.connection
         table = _existing_table(connection, workspace_id)
         if table is None:
             return dict.fromkeys(terms, 0), 0
-        (total,) = connection.execute(f"SELECT count(*) FROM {table}_docsize").fetchone()  # noqa: S608
-        counts: dict[str, int] = {}
-        for term in terms:
-            row = connection.execute(f"SELECT doc FROM {table}_terms WHERE term = ?", (term,)).fetchone()  # noqa: S608
-            counts[term] = row[0] if row else 0
-        return counts, total
+        if own.writable:
+            return count_terms(connection, table, terms)
+        return self._frequencies.of(connection, workspace_id, table, terms)
 
     def chunks_of(self, transaction: Transaction, scope: Scope, document_id: str) -> list[Chunk]:
         rows = _connection(transaction).execute(

@@ -1,6 +1,6 @@
 """The store of record in the one SQLite file. Statements: statements.py; schema: storage/sqlite/schema.py.
 
-`SqliteTransaction.connection` is public for the other storage backends of the same file (jobs, lexical index), so that
+`SqliteTransaction.connection` and `.writable` are public for the other storage backends of the same file (jobs, lexical index), so that
 their rows change in the same transaction; nothing outside storage touches it.
 Tests: tests/conformance/test_records.py, tests/properties/test_records.py.
 """
@@ -33,11 +33,11 @@ _TAKEN = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 class SqliteTransaction:
     """See records.contract.Transaction. Valid only inside the function it was given to."""
 
-    __slots__ = ("_after_commit", "_writable", "connection")
+    __slots__ = ("_after_commit", "connection", "writable")
 
     def __init__(self, connection: sqlite3.Connection, *, writable: bool) -> None:
         self.connection = connection
-        self._writable = writable
+        self.writable = writable
         self._after_commit: list[Callable[[], None]] = []
 
     def get(self, table: Table[R], scope: Scope, id: str, /) -> R | None:  # noqa: A002
@@ -143,7 +143,7 @@ class SqliteTransaction:
             raise taken(table) from None
 
     def _must_be_writable(self) -> None:
-        if not self._writable:
+        if not self.writable:
             raise RuntimeError("A read changes nothing: use `Store.write`.")
 
 
