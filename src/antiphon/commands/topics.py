@@ -133,8 +133,10 @@ class Topics:
 
     async def _run_snapshot(self, topic: Topic, reach: Scope) -> Snapshot:
         for attempt in range(MAX_ATTEMPTS):
-            position = self._head_now(str(topic))
             run = self._runs.live(topic.id)
+            if run is not None:
+                run.tell_nodes()
+            position = self._head_now(str(topic))
             view = None if run is None else _LiveView(run)
             nodes = {} if run is None else run.nodes_snapshot()
             row, message = await self._store.read(lambda tx: _run_and_answer(tx, reach, topic.id))

@@ -75,11 +75,15 @@ def fingerprint(verb: str, payload: Payload) -> str:
 
 
 def find_duplicate(tx: Transaction, user_id: str, command_id: str | None, print_: str, moment_s: float) -> dict[str, Any] | None:
-    """The result of the same command of the last 24 h. Raises Conflict when the id was used for something else."""
+    """The result of the same command of the last 24 h; an older one is removed. Raises Conflict when the id was used for
+    something else."""
     if command_id is None:
         return None
     row = tx.get(COMMANDS, system_scope("idempotency"), f"{user_id}:{command_id}")
-    if row is None or row.created_at < moment_s - COMMAND_KEPT_S:
+    if row is None:
+        return None
+    if row.created_at < moment_s - COMMAND_KEPT_S:
+        tx.delete(COMMANDS, system_scope("idempotency"), {"id": row.id})
         return None
     if row.fingerprint != print_:
         raise Conflict(f"The command id {command_id!r} was used for another command. Give each command an id of its own.")
@@ -148,7 +152,6 @@ def _touch_session(tx: Transaction, s: Submission, session: SessionRow) -> None:
 
 def _remember(tx: Transaction, s: Submission, result: dict[str, Any]) -> None:
     row_id = f"{s.caller.user_id}:{s.command_id}"
-    tx.delete(COMMANDS, system_scope("idempotency"), {"id": row_id})  # one that is older than 24 h
     tx.insert(
         COMMANDS,
         CommandRow(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final
 
 from antiphon.access.scope import Scope
 from antiphon.core.errors import Internal
@@ -22,6 +22,7 @@ from antiphon.storage.lexical.contract import Chunk, ScoredChunk, SearchFilter
 from antiphon.storage.lexical.document_frequencies import DocumentFrequencies, count_terms
 from antiphon.storage.lexical.tokens import COLUMN_SEPARATOR
 from antiphon.storage.records.contract import Transaction
+from antiphon.storage.records.sqlite import SqliteTransaction
 
 HEADLINE_WEIGHT: Final = 0.5
 """Of a token in title or headings, against 1 in the text (bench/retrieval.py)."""
@@ -33,19 +34,8 @@ _COLUMNS: Final = (
 _LIVE: Final = "d.deleted_at IS NULL AND d.searchable AND d.version = c.version AND d.workspace_id = c.workspace_id"
 
 
-@runtime_checkable
-class _OnSqlite(Protocol):
-    """What a transaction of the SQLite store has besides the contract."""
-
-    @property
-    def connection(self) -> sqlite3.Connection: ...
-
-    @property
-    def writable(self) -> bool: ...
-
-
-def _own(transaction: Transaction) -> _OnSqlite:
-    if not isinstance(transaction, _OnSqlite):
+def _own(transaction: Transaction) -> SqliteTransaction:
+    if not isinstance(transaction, SqliteTransaction):
         raise Internal(f"The SQLite lexical index was given a {type(transaction).__name__}, not a transaction of its store.")
     return transaction
 
