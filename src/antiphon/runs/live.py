@@ -126,8 +126,12 @@ class LiveRun:
             for node_id, node in self._nodes.items()
         }
 
-    def node_records(self) -> list[dict[str, Any]]:
-        return [{"id": node_id, **node} for node_id, node in self._nodes.items()]
+    def node_records(self, *, ended: str) -> list[dict[str, Any]]:
+        """For the run's record; nodes that were cut short end as the run did."""
+        return [
+            {"id": node_id, **node, "state": ended if node["state"] == "running" else node["state"]}
+            for node_id, node in self._nodes.items()
+        ]
 
     # --- events ------------------------------------------------------------------------------------------------------------
 

@@ -31,12 +31,16 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     await store.close()
 
 
-async def looked_up(store: SqliteStore, kept: DocumentFrequencies, *terms: str, workspace_id: str = "ws_1", table: str = "lexical_1"):
+async def looked_up(
+    store: SqliteStore, kept: DocumentFrequencies, *terms: str, workspace_id: str = "ws_1", table: str = "lexical_1"
+):
     """(the answer, the terms that were looked up in the index for it)."""
     asked: list[str] = []
 
     def read(tx):
-        tx.connection.set_trace_callback(lambda sql: asked.append(sql.rpartition("= ")[2].strip("'")) if "_terms" in sql else None)
+        tx.connection.set_trace_callback(
+            lambda sql: asked.append(sql.rpartition("= ")[2].strip("'")) if "_terms" in sql else None
+        )
         try:
             return kept.of(tx.connection, workspace_id, table, terms)
         finally:
