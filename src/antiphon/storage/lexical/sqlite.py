@@ -16,6 +16,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 from antiphon.access.scope import Scope
 from antiphon.core.errors import Internal
 from antiphon.storage.lexical.contract import Chunk, ScoredChunk, SearchFilter
@@ -242,5 +244,5 @@ def _filter_condition(given: SearchFilter | None) -> tuple[str, list[str]]:
 def _chunk(row: Sequence[Any]) -> Chunk:
     return Chunk(
         chunk_id=row[0], document_id=row[1], workspace_id=row[2], version=row[3], ordinal=row[4], page=row[5], anchor=row[6],
-        start=row[7], end=row[8], text=row[9], heading_path=json.loads(row[10]), tokeniser_version=row[11], tokens=row[12],
+        start=row[7], end=row[8], text=row[9], heading_path=msgspec.json.decode(row[10]), tokeniser_version=row[11], tokens=row[12],
     )  # fmt: skip

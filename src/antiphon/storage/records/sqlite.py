@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from antiphon.storage.records.columns import ColumnKind, columns_of
 from antiphon.storage.records.contract import Urgency, Where
 from antiphon.storage.records.reach import refusal
 from antiphon.storage.records.rows import Owner, Row, Table
-from antiphon.storage.records.where import Condition, column_of, conditions_of
+from antiphon.storage.records.where import Condition, column_of, conditions_of, demand_plain
 from antiphon.storage.sqlite.database import Database
 
 R = TypeVar("R", bound=Row)
@@ -59,6 +59,27 @@ class SqliteTransaction:
         after: tuple[Any, str] | None = None,
         limit: int | None = None,
     ) -> list[R]:
+        read = _reader(table)
+        return [read(row) for row in self._found(table, scope, None, where, order, descending, after, limit)]
+
+    def find_cells(
+        self,
+        table: Table[R],
+        scope: Scope,
+        columns: tuple[str, ...],
+        where: Where | None = None,
+        *,
+        order: str = "id",
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[tuple[Any, ...]]:
+        demand_plain(table, columns)
+        return list(self._found(table, scope, columns, where, order, descending, None, limit))
+
+    def _found(
+        self, table: Table[Any], scope: Scope, columns: tuple[str, ...] | None, where: Where | None, order: str, descending: bool,
+        after: tuple[Any, str] | None, limit: int | None,
+    ) -> Iterable[tuple[Any, ...]]:  # fmt: skip
         if column_of(table, order).kind.is_json:
             raise TypeError(f"Rows can't be ordered by {table.name}.{order}.")
         conditions = conditions_of(table, where)
@@ -77,9 +98,9 @@ class SqliteTransaction:
             descending,
             None if after is None else after[0] is not None,
             limit is not None,
+            columns,
         )
-        read = _reader(table)
-        return [read(row) for row in self.connection.execute(sql, values)]
+        return self.connection.execute(sql, values)
 
     def count(self, table: Table[R], scope: Scope, where: Where | None = None) -> int:
         conditions = conditions_of(table, where)
