@@ -41,10 +41,7 @@ async def chat_message(call: Call[Services], payload: ChatMessage) -> dict[str, 
     services, identity, reach = call.services, call.caller, call.reach
     _check(services, payload)
     services.message_rate.take(identity.user_id, "You are sending messages faster than this server allows. Wait a moment.")
-    workspace = services.store.read_inline(lambda tx: _workspace_of(tx, call, payload))
-    workspace_ids, chosen = [workspace.id], None
-    if payload.scope is not None:
-        workspace_ids, chosen = await services.store.read(lambda tx: _question_scope(tx, call, payload.scope, workspace))
+    workspace, workspace_ids, chosen = await services.store.read(lambda tx: _asked_of(tx, call, payload))
     model, _ = services.models.resolve(payload.model or workspace.model)
     submission = _submission(call, payload, workspace, model)
     failpoint("command.before_commit")
@@ -81,6 +78,12 @@ def _check(services: Services, payload: ChatMessage) -> None:
         raise Unsupported("Drafts and attachments are not there yet; send the question without them.")
 
 
+def _asked_of(tx: Transaction, call: Call[Services], payload: ChatMessage) -> tuple[WorkspaceRow, list[str], SearchFilter | None]:
+    """(the session's workspace, the workspaces to search, filter), of one moment."""
+    workspace = _workspace_of(tx, call, payload)
+    return workspace, *_question_scope(tx, call, payload.scope, workspace)
+
+
 def _workspace_of(tx: Transaction, call: Call[Services], payload: ChatMessage) -> WorkspaceRow:
     """The session's workspace, the named one, or the caller's first."""
     workspace_id = payload.workspace_id
@@ -101,9 +104,11 @@ def _workspace_of(tx: Transaction, call: Call[Services], payload: ChatMessage) -
 
 
 def _question_scope(
-    tx: Transaction, call: Call[Services], chosen: QuestionScope, workspace: WorkspaceRow
+    tx: Transaction, call: Call[Services], chosen: QuestionScope | None, workspace: WorkspaceRow
 ) -> tuple[list[str], SearchFilter | None]:
     """(workspaces to search, filter). Ids that are missing or foreign raise NotFound instead of narrowing in silence."""
+    if chosen is None:
+        return [workspace.id], None
     for kind in SCOPE_KINDS:
         if len(getattr(chosen, kind) or ()) > MAX_SCOPE_IDS:
             raise BadRequest(f"`scope.{kind}` may name {MAX_SCOPE_IDS} at most.")

@@ -85,10 +85,6 @@ class Store(Protocol):
         """Runs `work` on one consistent state. Changing anything inside raises."""
         ...
 
-    def read_inline(self, work: Callable[[Transaction], T]) -> T:
-        """As `read`, at once and in the caller's thread, which is the loop's: for a few rows by their ids."""
-        ...
-
     async def write(self, work: Callable[[Transaction], T], urgency: Urgency = Urgency.COMMAND) -> T:
         """Runs `work` as one transaction; returns when it is durable."""
         ...

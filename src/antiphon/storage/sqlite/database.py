@@ -89,9 +89,7 @@ class Database:
         return await self._readers.read(work)
 
     def read_inline(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Runs `work` at once, in the loop's thread: for questions of microseconds only. May be nested. As `read` after `close`."""
-        if self._closed:
-            raise ShuttingDown("The store is closed; nothing can be read any more.")
+        """Runs `work` at once, in the loop's thread: for questions of microseconds only. May be nested."""
         return self._readers.read_inline(work)
 
     async def close(self) -> None:

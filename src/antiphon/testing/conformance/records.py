@@ -122,12 +122,6 @@ class RecordTransactionSuite:
         assert [isinstance(outcome, PlannedFailure) for outcome in outcomes] == [n % 3 == 0 for n in range(30)]
         assert await ids(store, DOCUMENTS, EVERYTHING) == [f"doc_{n:03}" for n in range(30) if n % 3]
 
-    async def test_a_read_in_the_callers_thread_is_a_read(self, store: Store) -> None:
-        await store.write(lambda tx: tx.insert(DOCUMENTS, document(1)))
-        assert store.read_inline(lambda tx: tx.get(DOCUMENTS, EVERYTHING, "doc_001")) == document(1)
-        with pytest.raises(RuntimeError):
-            store.read_inline(lambda tx: tx.insert(DOCUMENTS, document(2)))
-
     async def test_a_read_changes_nothing(self, store: Store) -> None:
         await put(store, (DOCUMENTS, document(1)))
         with pytest.raises(RuntimeError):
