@@ -255,7 +255,9 @@ async def ends_cleanly(serving: Any, fake_model: FakeModelServer, number: signal
     assert len(draining) == 1
     assert 0 < draining[0]["reconnect_in_ms"] <= 10_000
     told = [frame["type"] for frame in watching.frames]
-    assert told.index("draining") < max(place for place, kind in enumerate(told) if kind == "complete"), "told while answers go on"
+    assert told.index("draining") < max(place for place, kind in enumerate(told) if kind == "complete"), (
+        "told while answers go on"
+    )
     assert "Traceback" not in server.err
     assert not (server.data_dir / "server.json").exists()
     outcomes = {name: entry["outcome"] for entry in fake_model.requests() for name in runs if f"{mark} {name}" in entry["last"]}
