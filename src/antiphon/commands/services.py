@@ -50,5 +50,6 @@ class Services:
     models: ChatModels
     runs: RunEngine
     message_rate: TokenBuckets
+    login_rate: TokenBuckets
     instance_id: str
     """The `owner` of this process's runs."""

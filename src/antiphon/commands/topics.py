@@ -13,6 +13,7 @@ import msgspec
 
 from antiphon.access.identity import Identity
 from antiphon.access.scope import Action, Memberships, Scope, scope
+from antiphon.commands.live_messages import LiveView, by_reference
 from antiphon.commands.table import Credentials
 from antiphon.conversations.messages import message_json
 from antiphon.core.errors import NotFound
@@ -20,7 +21,6 @@ from antiphon.library.documents import document_json
 from antiphon.protocol.events import Snapshot
 from antiphon.protocol.topics import Topic, parse_topic
 from antiphon.runs.engine import RunEngine
-from antiphon.runs.live import LiveRun
 from antiphon.storage.event_log.contract import Position
 from antiphon.storage.records.contract import Store, Transaction
 from antiphon.storage.records.rows import DOCUMENTS, MESSAGES, RUNS, SESSIONS, WORKSPACES, MessageRow
@@ -99,7 +99,7 @@ class Topics:
         between could make them disagree (its text in the record, its deltas after the position): then once more."""
         for attempt in range(MAX_ATTEMPTS):
             position = self._head_now(str(topic))
-            live = {run.run_id: _LiveView(run) for run in self._runs.live_in_session(topic.id)}
+            live = {run.run_id: LiveView(run) for run in self._runs.live_in_session(topic.id)}
             rows = await self._store.read(lambda tx: _visible_messages(tx, reach, topic.id))
             # A session has one run at a time: the newest row is of the last one, also when that is over again already.
             began = bool(rows) and rows[0].run_id not in live and self._head_now(str(topic)) != position
@@ -107,21 +107,17 @@ class Topics:
                 return self._fit(topic, position, rows, live)
         raise AssertionError("unreachable")
 
-    def _fit(self, topic: Topic, position: Position, rows: list[MessageRow], live: dict[str, _LiveView]) -> Snapshot:
+    def _fit(self, topic: Topic, position: Position, rows: list[MessageRow], live: dict[str, LiveView]) -> Snapshot:
         """Newest messages first until the frame is full; `has_more` says that `history` has older ones."""
         messages: list[dict[str, Any]] = []
         size = 512
         has_more = len(rows) > SNAPSHOT_MESSAGES
         for row in rows[:SNAPSHOT_MESSAGES]:
-            message = message_json(row)
             view = live.get(row.run_id or "")
-            if view is not None and row.id == view.run.row.message_id:
-                message.update(content=view.text, state="streaming", sources=view.sources, citations=view.citations)
-            elif len(row.content) > LONG_TEXT_CHARACTERS:
-                message.update(
-                    content="", content_ref=f"/api/v1/sessions/{row.session_id}/messages", text_length=len(row.content)
-                )
-            size += len(msgspec.json.encode(message))
+            message = message_json(row) if view is None else view.message(row)
+            if message["state"] != "streaming" and len(row.content) > LONG_TEXT_CHARACTERS:
+                by_reference(message)
+            size += _shrunk_size(message, self._max_bytes - size)
             if size > self._max_bytes and messages:
                 has_more = True
                 break
@@ -133,9 +129,11 @@ class Topics:
 
     async def _run_snapshot(self, topic: Topic, reach: Scope) -> Snapshot:
         for attempt in range(MAX_ATTEMPTS):
-            position = self._head_now(str(topic))
             run = self._runs.live(topic.id)
-            view = None if run is None else _LiveView(run)
+            if run is not None:
+                run.tell_nodes()
+            position = self._head_now(str(topic))
+            view = None if run is None else LiveView(run)
             nodes = {} if run is None else run.nodes_snapshot()
             row, message = await self._store.read(lambda tx: _run_and_answer(tx, reach, topic.id))
             began = run is None and self._head_now(str(topic)) != position
@@ -144,29 +142,32 @@ class Topics:
         raise AssertionError("unreachable")
 
     def _run_state(
-        self, topic: Topic, position: Position, message: MessageRow | None, view: _LiveView | None, nodes: dict[str, Any]
+        self, topic: Topic, position: Position, message: MessageRow | None, view: LiveView | None, nodes: dict[str, Any]
     ) -> Snapshot:
-        messages = [message_json(message)] if message is not None else []
-        if view is not None and messages:
-            messages[0].update(content=view.text, state="streaming", sources=view.sources, citations=view.citations)
+        messages = [message_json(message) if view is None else view.message(message)] if message is not None else []
+        size = 512
+        if messages:
+            size += _shrunk_size(messages[0], self._max_bytes - size)
+        if size + len(msgspec.json.encode(nodes)) > self._max_bytes:
+            nodes = {name: _without_text(node) for name, node in nodes.items()}
         return Snapshot(
             topic=str(topic), epoch=position.epoch, seq=position.seq, messages=messages,
             active_runs=[view.json()] if view is not None else [], pending_inputs=[], has_more=False, state={"nodes": nodes},
         )  # fmt: skip
 
 
-class _LiveView:
-    """A run's texts and lists, copied at one moment."""
+def _shrunk_size(message: dict[str, Any], room_bytes: int) -> int:
+    """The message's size in a frame; one that is being written goes by reference when there is no room for its text."""
+    size = len(msgspec.json.encode(message))
+    if size > room_bytes and message["state"] == "streaming":
+        by_reference(message, keep_citations=False)
+        size = len(msgspec.json.encode(message))
+    return size
 
-    def __init__(self, run: LiveRun) -> None:
-        self.run = run
-        self.text = run.text
-        self.sources = run.source_list
-        self.citations = list(run.citations)
-        self.state = run.state
 
-    def json(self) -> dict[str, Any]:
-        return {"run_id": self.run.run_id, "message_id": self.run.row.message_id, "state": self.state}
+def _without_text(node: dict[str, Any]) -> dict[str, Any]:
+    """What a node wrote is told by its length; the pieces that follow begin there."""
+    return {**node, "text": {}, "text_length": {port: len(text) for port, text in node["text"].items()}}
 
 
 def _exists(tx: Transaction, reach: Scope, topic: Topic) -> bool:

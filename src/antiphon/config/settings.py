@@ -39,6 +39,12 @@ class ChatServer(ModelServer):
 
 class Limits(_Group):
     messages_per_minute: int = setting(30, "Chat messages one user may send in a minute. 0: no limit.", unit="1/min", ge=0)
+    logins_per_minute: int = setting(
+        10,
+        "Tries to sign in with one user name in a minute, whether there is such a user or not. 0: no limit.",
+        unit="1/min",
+        ge=0,
+    )
     connections_per_user: int = setting(20, "Open sockets of one user. 0: no limit.", ge=0)
     connections: int = setting(10_000, "Open sockets of this process. 0: no limit.", ge=0)
     subscriptions: int = setting(128, "Topics one connection may subscribe to. 0: no limit.", ge=0)

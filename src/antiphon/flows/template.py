@@ -120,8 +120,8 @@ class _Rendering:
         self.steps = 0
 
     def parts(self, parts: list[Part], scopes: tuple[Mapping[str, Any], ...]) -> None:
+        self.step(len(parts))
         for part in parts:
-            self.step()
             if isinstance(part, str):
                 self.text(part)
             elif isinstance(part, Name):
@@ -137,7 +137,7 @@ class _Rendering:
             return
         for n, entry in enumerate(cast("list[Any]", entries), start=1):
             fields = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
-            self.step()
+            self.step(1)
             self.parts(section.body, (fields, {"this": entry, "n": n}, *scopes))
 
     def text(self, text: str) -> None:
@@ -146,8 +146,8 @@ class _Rendering:
             raise BadRequest(f"The template gives more than {MAX_RENDERED_CHARACTERS} characters; shorten its lists.")
         self.pieces.append(text)
 
-    def step(self) -> None:
-        self.steps += 1
+    def step(self, count: int) -> None:
+        self.steps += count
         if self.steps > MAX_STEPS:
             raise BadRequest(f"The template takes more than {MAX_STEPS} steps; nest fewer lists in each other.")
 

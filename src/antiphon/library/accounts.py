@@ -330,6 +330,11 @@ def user_json(user: UserRow) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def folded_name(name: str) -> str:
+    """What all spellings that could mean the same account have in common; for any text."""
+    return unicodedata.normalize("NFKC", name[:1000]).strip().casefold()
+
+
 def _user_name(name: str) -> str:
     return demand_name(unicodedata.normalize("NFKC", name[:1000]), "user", max_characters=MAX_USER_NAME_CHARACTERS)
 

@@ -79,12 +79,18 @@ class TopicState:
         self.active_runs = {run["run_id"]: dict(run) for run in frame.get("active_runs", [])}
         self.completed = {}
         nodes: dict[str, Frame] = frame.get("state", {}).get("nodes", {})
-        self.nodes = {ident: {**node, "text": dict(node.get("text", {}))} for ident, node in nodes.items()}
+        self.nodes = {ident: _own(node) for ident, node in nodes.items()}
         self.documents = {d["id"]: dict(d) for d in frame.get("state", {}).get("documents", [])}
         self.has_more = bool(frame.get("has_more", False))
 
     def text(self, message_id: str) -> str:
         return str(self.messages[message_id]["content"])
+
+
+def _own(node: Frame) -> Frame:
+    """A copy that may be changed."""
+    lengths = {"text_length": dict(node["text_length"])} if "text_length" in node else {}
+    return {**node, "text": dict(node.get("text", {})), **lengths}
 
 
 def _message(state: TopicState, frame: Frame) -> Frame | None:
@@ -141,16 +147,25 @@ def _answer_chunk(state: TopicState, frame: Frame) -> bool:
     message = _message(state, frame)
     if message is None:
         return False
-    if frame.get("offset", len(message["content"])) != len(message["content"]):
+    length = _text_length(message)
+    if frame.get("offset", length) != length:
         return False
-    message["content"] += frame["content"]
+    if "content_ref" in message:  # the text is not here: only its length is kept up
+        message["text_length"] = length + len(frame["content"])
+    else:
+        message["content"] += frame["content"]
     return True
+
+
+def _text_length(message: Frame) -> int:
+    return int(message["text_length"]) if "content_ref" in message else len(message["content"])
 
 
 def _answer_replace(state: TopicState, frame: Frame) -> bool:
     message = _message(state, frame)
     if message is not None:
         message["content"] = frame["content"]
+        message.pop("content_ref", None)
     return True
 
 
@@ -161,9 +176,12 @@ def _complete(state: TopicState, frame: Frame) -> bool:
     run_id = str(frame.get("run_id"))
     state.active_runs.pop(run_id, None)
     state.completed[run_id] = frame["status"]
+    for node in state.nodes.values():
+        if node["state"] == "running":  # cut short: a node that came to its end has said so
+            node["state"] = frame["status"]
     message = _message(state, frame)
     if message is not None:
-        if frame.get("text_length", len(message["content"])) != len(message["content"]):
+        if frame.get("text_length", _text_length(message)) != _text_length(message):
             return False
         message["state"] = _MESSAGE_STATES[frame["status"]]
         if frame.get("stopped_by"):
@@ -204,11 +222,16 @@ def _node_started(state: TopicState, frame: Frame) -> bool:
 
 
 def _node_chunk(state: TopicState, frame: Frame) -> bool:
-    texts = state.nodes.setdefault(frame["node_id"], {"state": "running", "label": "", "text": {}})["text"]
-    before = texts.get(frame["port"], "")
-    if frame.get("offset", len(before)) != len(before):
+    node = state.nodes.setdefault(frame["node_id"], {"state": "running", "label": "", "text": {}})
+    port, texts = frame["port"], node["text"]
+    lengths = node.get("text_length", {})  # of texts that a snapshot was too small for
+    before = lengths.get(port, len(texts.get(port, "")))
+    if frame.get("offset", before) != before:
         return False
-    texts[frame["port"]] = before + frame["content"]
+    if port in lengths:
+        lengths[port] = before + len(frame["content"])
+    else:
+        texts[port] = texts.get(port, "") + frame["content"]
     return True
 
 

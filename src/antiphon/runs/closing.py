@@ -79,7 +79,7 @@ def close_run(live: LiveRun, closing: Closing, *, moment_s: float, event_id: str
     usage_fields.pop("type", None)
     record: dict[str, Any] = {
         **live.facts,
-        "nodes": live.node_records(),
+        "nodes": live.node_records(ended=closing.status),
         "usage": usage_fields,
         "text_sha256": complete.text_sha256,
     }

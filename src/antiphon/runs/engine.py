@@ -9,6 +9,7 @@ Tests: tests/unit/runs/test_engine.py, tests/properties/test_live_core.py, tests
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -38,6 +39,8 @@ from antiphon.storage.records.contract import Store, Transaction, Urgency
 from antiphon.storage.records.rows import MESSAGES, RUNS, TERMINAL_RUN_STATES, MessageRow, RunRow, WorkspaceRow
 
 _log = structlog.get_logger(__name__)
+GIVE_UP_S = 2.0
+"""How long a shutdown waits for a disk that takes nothing; what it did not take, the next start seals."""
 STOP_WAIT_S = 5.0
 """Longest time `stop` waits for the run's end to be recorded; the upstream is closed long before."""
 
@@ -106,6 +109,7 @@ class RunEngine:
         self._supervisors: dict[str, asyncio.Task[None]] = {}
         self._shutting_down = False
         self._ending = False
+        self._give_up_at_s = math.inf
         self._over = False
 
     # --- what others ask ----------------------------------------------------------------------------------------------------
@@ -185,6 +189,7 @@ class RunEngine:
         if self._supervisors and grace_s > 0:
             await asyncio.wait(list(self._supervisors.values()), timeout=grace_s)
         self._ending = True
+        self._give_up_at_s = self._runtime.clock.monotonic() + GIVE_UP_S
         while self._supervisors:  # questions that were on their way are launched meanwhile, and end at once
             for live in [self._live[run_id] for run_id in self._supervisors if run_id in self._live]:
                 self._interrupt(live)
@@ -270,6 +275,10 @@ class RunEngine:
                 break
             except AntiphonError as error:
                 _log.error("run_end_not_recorded", run_id=live.run_id, error=str(error))
+                if self._runtime.clock.monotonic() >= self._give_up_at_s:
+                    _log.error("run_end_given_up", run_id=live.run_id)
+                    self._forget(live)
+                    return
                 await self._runtime.scheduler.sleep(1.0)
         failpoint("run.after_final_commit")
         live.append(events.usage)

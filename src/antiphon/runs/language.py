@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Final, Literal
 
 Language = Literal["zh", "en"]
 
+_HAN: Final = re.compile(r"[㐀-鿿豈-﫿\U00020000-\U0003ffff]")
+_WORD: Final = re.compile(r"[^\W\d_㐀-鿿豈-﫿\U00020000-\U0003ffff]+")
+_READ_CHARACTERS: Final = 4000
+
 
 def language_of(text: str) -> Language:
-    """`zh` when at least a fifth of its letters are Han characters (a Chinese question often holds Latin names)."""
-    letters = [c for c in text[:4000] if c.isalpha()]
-    han = sum("㐀" <= c <= "鿿" or "豈" <= c <= "﫿" or "\U00020000" <= c <= "\U0003ffff" for c in letters)
-    return "zh" if han and han * 5 >= len(letters) else "en"
+    """`zh` when it has at least as many Han characters as words of other scripts: a Chinese question often holds Latin names,
+    and a long name is one word."""
+    beginning = text[:_READ_CHARACTERS]
+    han = len(_HAN.findall(beginning))
+    return "zh" if han and han >= len(_WORD.findall(beginning)) else "en"

@@ -1,7 +1,9 @@
 """`LiveRun`: one run while it lives. It is the `RunSink` and `NodeObserver` of its nodes: what they tell becomes events.
 
-Text goes: sink.answer -> buffer -> (Pacer) -> one `answer_chunk` for the session's and the run's topic. `closed` is the
-fence of `stop`: after it nothing of the run is appended but its end. Loop-thread only. Used by runs/engine.py.
+Text goes: sink.answer -> buffer -> (Pacer) -> one `answer_chunk` for the session's and the run's topic. What single nodes
+write is told on the run's topic only; while nobody follows that it is gathered, and appended when somebody does, asks for a
+snapshot, or the node ends. `closed` is the fence of `stop`: after it nothing of the run is appended but its end.
+Loop-thread only. Used by runs/engine.py.
 Tests: tests/unit/runs/test_live.py.
 """
 
@@ -67,7 +69,8 @@ class LiveRun:
         self._log = log
         self._clock = runtime.clock
         self._pacer = Pacer(runtime, ticks, gauge, self._flush)
-        self._run_topics = [run_topic(row.id)]
+        self._run_topic = run_topic(row.id)
+        self._run_topics = [self._run_topic]
         self._topics = [*([session_topic(row.session_id)] if row.session_id else []), *self._run_topics]
         self._scanner = MarkScanner()
         self._pending: list[str] = []
@@ -114,7 +117,7 @@ class LiveRun:
         return None if self.first_text_s is None else int((self.first_text_s - self._began_s) * 1000)
 
     def nodes_snapshot(self) -> dict[str, dict[str, Any]]:
-        """Nodes as the client reducer holds them, text as appended so far."""
+        """Nodes as the client reducer holds them, text as appended so far: `tell_nodes` first."""
         texts: dict[str, dict[str, str]] = {}
         for (node_id, port), node_text in self._node_texts.items():
             texts.setdefault(node_id, {})[port] = "".join(node_text.parts)
@@ -123,8 +126,12 @@ class LiveRun:
             for node_id, node in self._nodes.items()
         }
 
-    def node_records(self) -> list[dict[str, Any]]:
-        return [{"id": node_id, **node} for node_id, node in self._nodes.items()]
+    def node_records(self, *, ended: str) -> list[dict[str, Any]]:
+        """For the run's record; nodes that were cut short end as the run did."""
+        return [
+            {"id": node_id, **node, "state": ended if node["state"] == "running" else node["state"]}
+            for node_id, node in self._nodes.items()
+        ]
 
     # --- events ------------------------------------------------------------------------------------------------------------
 
@@ -136,9 +143,15 @@ class LiveRun:
             event.message_id = self.row.message_id
         self._log.append(self._run_topics if run_only else self._topics, event, event_id=event_id)
 
+    def tell_nodes(self) -> None:
+        """Appends the texts of nodes that were gathered while nobody followed the run's topic."""
+        if not self.closed:
+            self._flush_nodes()
+
     def close(self) -> None:
         """The fence: what was buffered goes out, nothing comes after."""
         if not self.closed:
+            self._flush_nodes()
             self._pacer.close()
             self.closed = True
 
@@ -197,7 +210,8 @@ class LiveRun:
         if not node_text.pending:
             self._dirty_nodes.append(node_text)
         node_text.pending.append(text)
-        self._pacer.nudge()
+        if self._log.is_followed(self._run_topic):
+            self._pacer.nudge()
 
     def node_output(self, node_id: str, port: str, value: Any) -> None:
         if not self.closed:
@@ -205,12 +219,14 @@ class LiveRun:
 
     def node_finished(self, node_id: str, duration_ms: int) -> None:
         if not self.closed:
+            self._flush_nodes()
             self._pacer.flush_now()
             self._nodes[node_id].update(state="finished", duration_ms=duration_ms)
             self.append(NodeFinished(node_id=node_id, duration_ms=duration_ms, cached=False), run_only=True)
 
     def node_failed(self, node_id: str, code: str, message: str, duration_ms: int) -> None:
         if not self.closed:
+            self._flush_nodes()
             self._pacer.flush_now()
             self._nodes.setdefault(node_id, {"label": node_id}).update(state="failed", duration_ms=duration_ms)
             self.append(NodeFailed(node_id=node_id, code=code, message=message, duration_ms=duration_ms), run_only=True)
@@ -221,16 +237,8 @@ class LiveRun:
         """Appends all buffered text: one delta a stream, then the citations whose marks end in it."""
         if self.closed:
             return
-        dirty, self._dirty_nodes = self._dirty_nodes, []
-        for node_text in dirty:
-            piece = "".join(node_text.pending)
-            node_text.pending = []
-            node_text.parts.append(piece)
-            for start in range(0, len(piece), MAX_DELTA_CHARACTERS):
-                part = piece[start : start + MAX_DELTA_CHARACTERS]
-                chunk = NodeChunk(node_id=node_text.node_id, port=node_text.port, content=part, offset=node_text.length)
-                node_text.length += len(part)
-                self.append(chunk, run_only=True)
+        if self._dirty_nodes and self._log.is_followed(self._run_topic):
+            self._flush_nodes()
         if self._pending_reasoning:
             piece = "".join(self._pending_reasoning)
             self._pending_reasoning = []
@@ -245,6 +253,18 @@ class LiveRun:
                 self._append_answer(piece[start : start + MAX_DELTA_CHARACTERS])
             if self._on_added is not None:
                 self._on_added(self._clock.monotonic() - self._waiting_since_s)
+
+    def _flush_nodes(self) -> None:
+        dirty, self._dirty_nodes = self._dirty_nodes, []
+        for node_text in dirty:
+            piece = "".join(node_text.pending)
+            node_text.pending = []
+            node_text.parts.append(piece)
+            for start in range(0, len(piece), MAX_DELTA_CHARACTERS):
+                part = piece[start : start + MAX_DELTA_CHARACTERS]
+                chunk = NodeChunk(node_id=node_text.node_id, port=node_text.port, content=part, offset=node_text.length)
+                node_text.length += len(part)
+                self.append(chunk, run_only=True)
 
     def _append_answer(self, piece: str) -> None:
         offset = self._length

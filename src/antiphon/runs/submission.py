@@ -75,11 +75,15 @@ def fingerprint(verb: str, payload: Payload) -> str:
 
 
 def find_duplicate(tx: Transaction, user_id: str, command_id: str | None, print_: str, moment_s: float) -> dict[str, Any] | None:
-    """The result of the same command of the last 24 h. Raises Conflict when the id was used for something else."""
+    """The result of the same command of the last 24 h; an older one is removed. Raises Conflict when the id was used for
+    something else."""
     if command_id is None:
         return None
     row = tx.get(COMMANDS, system_scope("idempotency"), f"{user_id}:{command_id}")
-    if row is None or row.created_at < moment_s - COMMAND_KEPT_S:
+    if row is None:
+        return None
+    if row.created_at < moment_s - COMMAND_KEPT_S:
+        tx.delete(COMMANDS, system_scope("idempotency"), {"id": row.id})
         return None
     if row.fingerprint != print_:
         raise Conflict(f"The command id {command_id!r} was used for another command. Give each command an id of its own.")
@@ -93,11 +97,14 @@ def commit_question(tx: Transaction, s: Submission) -> Committed:
         return Committed(result=earlier, duplicate=True)
     session, new = s.open_session(tx)
     _refuse_when_busy(tx, session.id)
-    last = tx.find(MESSAGES, s.scope, {"session_id": session.id}, order="ordinal", descending=True, limit=s.history_messages + 1)
-    parent_id = s.parent_id or (last[0].id if last else None)
+    last = tx.find_cells(
+        MESSAGES, s.scope, ("id", "ordinal", "role", "content"), {"session_id": session.id}, order="ordinal", descending=True,
+        limit=s.history_messages + 1,
+    )  # fmt: skip
+    parent_id = s.parent_id or (last[0][0] if last else None)
     if s.parent_id is not None and tx.count(MESSAGES, s.scope, {"session_id": session.id, "id": s.parent_id}) == 0:
         raise NotFound("There is no such message to answer to in this session.")
-    ordinal = last[0].ordinal if last else 0
+    ordinal = last[0][1] if last else 0
     row = _run_row(s, session)
     message = _user_message(s, session, ordinal + 1, parent_id)
     tx.insert(RUNS, row)
@@ -107,7 +114,7 @@ def commit_question(tx: Transaction, s: Submission) -> Committed:
     result = {"session_id": session.id, "run_id": s.run_id, "user_message_id": s.user_message_id, "message_id": s.answer_id}
     if s.command_id is not None:
         _remember(tx, s, result)
-    history = [ChatMessage(role=m.role, content=m.content) for m in reversed(last) if m.content]
+    history = [ChatMessage(role=role, content=content) for _, _, role, content in reversed(last) if content]
     return Committed(result=result, duplicate=False, row=row, message=message, history=history, session=session, new_session=new)
 
 
@@ -148,7 +155,6 @@ def _touch_session(tx: Transaction, s: Submission, session: SessionRow) -> None:
 
 def _remember(tx: Transaction, s: Submission, result: dict[str, Any]) -> None:
     row_id = f"{s.caller.user_id}:{s.command_id}"
-    tx.delete(COMMANDS, system_scope("idempotency"), {"id": row_id})  # one that is older than 24 h
     tx.insert(
         COMMANDS,
         CommandRow(

@@ -201,6 +201,7 @@ class House:
             pages=Pages(stores.store, stores.blobs, self.parsers, self.document_passwords), sessions=self.sessions, messages=Messages(stores.store),
             retriever=self.retriever, models=self.models, runs=self.runs, instance_id=runtime.ids.new("run"),
             message_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.messages_per_minute),
+            login_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.logins_per_minute),
         )  # fmt: skip
         self.commands = CommandTable(all_commands(), services=self.services, memberships=self.accounts, credentials=self.accounts)
 

@@ -179,6 +179,7 @@ def services_on(
         models=ScriptedModels({"scripted": ScriptedChat(runtime)}),
         runs=cast("RunEngine", IdleRuns()),
         message_rate=TokenBuckets(runtime.clock, per_minute=0),
+        login_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.logins_per_minute),
         instance_id="test",
     )  # fmt: skip
 

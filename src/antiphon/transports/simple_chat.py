@@ -185,7 +185,7 @@ class _SimpleSession:
             if message.pop("content_ref", None) is not None:
                 following = messages[place + 1]["id"] if place + 1 < len(messages) else None
                 (whole,) = await self._messages(str(topic), 1, before=following)
-                message["content"] = whole["content"]
+                message["content"] = whole["content"][: message["text_length"]]  # it may have grown since: the rest follows
         return snapshot
 
     def _since(self, reference: str | None) -> Since | None:

@@ -12,7 +12,7 @@ from antiphon.access.identity import Identity
 from antiphon.commands.catalogue import all_commands, command_table
 from antiphon.commands.services import Services
 from antiphon.config.settings import Settings
-from antiphon.core.errors import AntiphonError, BadRequest, Conflict, Forbidden, NotFound, Unauthorized
+from antiphon.core.errors import AntiphonError, BadRequest, Conflict, Forbidden, NotFound, RateLimited, Unauthorized
 from antiphon.core.ids import UserId
 from antiphon.testing.world import memory_services
 
@@ -70,6 +70,22 @@ async def test_signing_in_by_password_and_by_link(house: House):
     renamed = await house.call("me_update", linked, name="Olga", password="a first password")
     assert (renamed["name"], renamed["has_password"]) == ("Olga", True)
     assert (await house.call("me", linked))["name"] == "Olga"
+
+
+async def test_a_name_is_tried_so_often_a_minute_whether_there_is_such_a_user_or_not(house: House):
+    await house.call("user_create", await house.owner(), name="Ann", password="correct horse")
+    told: dict[str, list[str]] = {"Ann": [], "Nobody": []}
+    for name, answers in told.items():
+        for spelling in (name, name.upper(), f" {name}") * 4:
+            with pytest.raises(AntiphonError) as caught:
+                await house.call("login", name=spelling, password="wrong horse")
+            answers.append(f"{caught.value.code} {caught.value} {caught.value.data}")
+    assert told["Ann"] == told["Nobody"]
+    assert [answer.split()[0] for answer in told["Ann"]] == ["unauthorized"] * 10 + ["rate_limited"] * 2
+    with pytest.raises(RateLimited):
+        await house.call("login", name="Ann", password="correct horse")
+    house.services.runtime.clock.pass_time(7)  # type: ignore[attr-defined]
+    assert (await house.call("login", name="Ann", password="correct horse"))["user"]["name"] == "Ann"
 
 
 async def test_a_password_of_a_megabyte_is_refused_by_the_payload(house: House):

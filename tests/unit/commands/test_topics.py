@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 from typing import Any
 
+import msgspec
 import pytest
 
 from antiphon.commands import topics as module
+from antiphon.commands.live_messages import message_now
 from antiphon.commands.topics import Topics
 from antiphon.core.errors import BadRequest, NotFound, Unauthorized
 from antiphon.protocol.events import Snapshot
+from antiphon.protocol.reducer import Outcome, TopicState
 from antiphon.protocol.topics import parse_topic
 from antiphon.storage.records.rows import (
     DOCUMENTS,
@@ -226,3 +229,54 @@ async def test_a_session_that_goes_away_during_the_reading_is_missing(talk) -> N
     await write(talk, lambda tx: tx.delete(SESSIONS, EVERYTHING, {"id": SESSION}))
     with pytest.raises(NotFound):
         await finish(talk, topics.snapshot(topic, reach))
+
+
+# --- what is longer than a frame ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["session", "run"])
+async def test_an_answer_beyond_the_frame_is_followed_by_reference(talk, kind: str) -> None:
+    client = await talk.client()
+    result = (await talk.ask(client))["result"]
+    for _ in range(5):
+        await talk.says("休假[1]" * 3_000)
+    topic = TOPIC if kind == "session" else f"run:{result['run_id']}"
+    shown = await snapshot(talk, topic)
+    assert len(msgspec.json.encode(shown)) <= 2**18
+    [message] = [m for m in shown.messages if m["id"] == result["message_id"]]
+    length = 5 * 5 * 3_000
+    assert (message["content"], message["content_ref"]) == ("", f"/api/v1/sessions/{SESSION}/messages")
+    assert (message["text_length"], message["state"], message["citations"]) == (length, "streaming", [])
+    state = TopicState(topic)
+    state.apply(msgspec.to_builtins(shown) | {"type": "snapshot"})
+    stream = []
+    unlisten = talk.core.running.log.subscribe(topic, lambda entry: stream.append(msgspec.json.decode(entry.frame)))
+    await talk.says(" the end")
+    await talk.ends()
+    unlisten()
+    assert {state.apply(frame) for frame in stream} == {Outcome.APPLIED}
+    assert state.messages[result["message_id"]]["text_length"] == length + len(" the end")
+
+
+async def test_what_a_reference_leads_to_is_as_long_as_it_says(talk) -> None:
+    client = await talk.client()
+    result = (await talk.ask(client))["result"]
+    await talk.says("x" * 1000)
+    services = talk.core.running.endpoint._house.commands._services
+    row = talk.message(result["message_id"])
+    assert row.content == "", "there is no checkpoint yet"
+    assert message_now(row, services.runs)["content"] == "x" * 1000
+    await talk.ends()
+    assert message_now(talk.message(result["message_id"]), services.runs)["content"] == "x" * 1000
+
+
+async def test_a_frame_of_nodes_alone_is_cut_too(talk) -> None:
+    client = await talk.client()
+    result = (await talk.ask(client))["result"]
+    await talk.says("y" * 200_000)
+    shown = await snapshot(talk, f"run:{result['run_id']}")
+    assert len(msgspec.json.encode(shown)) <= 2**18
+    assert shown.messages[0]["content"] == "y" * 200_000
+    assert shown.state["nodes"]["answer"] == {
+        "state": "running", "label": "Answer", "text": {}, "text_length": {"answer": 200_000},
+    }  # fmt: skip

@@ -33,6 +33,36 @@ async def test_what_callbacks_add_runs_in_the_same_pass() -> None:
     assert seen == ["run", "connection", "next callback of the loop"]
 
 
+async def test_what_a_callback_causes_comes_before_the_next_one() -> None:
+    runtime, seen = simulated_runtime(), list[str]()
+    ticks = TickQueue(runtime.scheduler)
+
+    def append(run: str, *connections: str) -> None:
+        seen.append(run)
+        for connection in connections:
+            ticks.add(lambda name=connection: seen.append(name))
+
+    ticks.add(lambda: append("run 1", "a", "b"))
+    ticks.add(lambda: append("run 2", "c"))
+    await runtime.scheduler.settle()
+    assert seen == ["run 1", "a", "b", "run 2", "c"]
+
+
+async def test_what_was_caused_before_a_callback_raised_is_not_lost() -> None:
+    runtime, seen = simulated_runtime(), list[str]()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    ticks = TickQueue(runtime.scheduler)
+
+    def fail() -> None:
+        ticks.add(lambda: seen.append("caused"))
+        raise ZeroDivisionError
+
+    ticks.add(fail)
+    ticks.add(lambda: seen.append("next"))
+    await runtime.scheduler.settle()
+    assert seen == ["caused", "next"]
+
+
 async def test_a_callback_that_raises_does_not_silence_the_others() -> None:
     runtime, seen, errors = simulated_runtime(), list[str](), list[object]()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))

@@ -149,6 +149,42 @@ def test_nodes_keep_their_state_and_text() -> None:
     )
 
 
+@pytest.mark.parametrize("status", ["completed", "stopped", "failed", "interrupted"])
+def test_nodes_that_were_cut_short_end_as_their_run(status: str) -> None:
+    client = answering()
+    client.apply({"type": "node_started", "seq": 3, **RUN, "node_id": "a", "label": "A"})
+    client.apply({"type": "node_started", "seq": 4, **RUN, "node_id": "b", "label": "B"})
+    client.apply({"type": "node_finished", "seq": 5, **RUN, "node_id": "a"})
+    client.apply({"type": "complete", "seq": 6, **RUN, "status": status, "text_length": 2})
+    assert {name: node["state"] for name, node in client.nodes.items()} == {"a": "finished", "b": status}
+
+
+def test_text_by_reference_is_counted_and_not_held() -> None:
+    message = {
+        "id": "a1",
+        "role": "assistant",
+        "content": "",
+        "content_ref": "/messages",
+        "text_length": 900,
+        "state": "streaming",
+    }
+    nodes = {"a": {"state": "running", "label": "A", "text": {}, "text_length": {"out": 900}}}
+    chunks: list[dict[str, Any]] = [
+        {"type": "answer_chunk", "content": "🙂!", "offset": 900},
+        {"type": "node_chunk", "node_id": "a", "port": "out", "content": "xy", "offset": 900},
+    ]
+    for lost in (0, 1):
+        client = state(messages=[message], state={"nodes": nodes})
+        for seq, chunk in enumerate(chunks, 1):
+            assert client.apply({**chunk, **RUN, "seq": seq}) is Outcome.APPLIED
+        assert (client.messages["a1"]["content"], client.messages["a1"]["text_length"]) == ("", 902)
+        assert client.nodes["a"] == {"state": "running", "label": "A", "text": {}, "text_length": {"out": 902}}
+        end = {"type": "complete", **RUN, "seq": 3, "status": "completed", "text_length": 902 + lost}
+        assert client.apply(end) is (Outcome.GAP if lost else Outcome.APPLIED)
+    client = state(messages=[message], state={"nodes": nodes})
+    assert client.apply({**chunks[0], **RUN, "seq": 1, "offset": 0}) is Outcome.GAP
+
+
 def test_documents_of_a_workspace() -> None:
     client = state(state={"documents": [{"id": "d1", "state": "ready"}]})
     frames: list[dict[str, Any]] = [

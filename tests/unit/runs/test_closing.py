@@ -98,7 +98,7 @@ async def test_everything_of_the_end_is_in_one_transaction(store: MemoryStore, s
     assert run.error == message.error == wanted
     assert message.usage["completion_tokens"] == 10
     assert run.record["model"] == "m"
-    assert run.record["nodes"] == [{"id": "answer", "state": "running", "label": "Answer"}]
+    assert run.record["nodes"] == [{"id": "answer", "state": status, "label": "Answer"}]
     assert run.record["text_sha256"] == events.complete.text_sha256 == hashlib.sha256("Ja 🙂 [1]".encode()).hexdigest()
     assert (outbox.id, outbox.topics) == ("evt_1", ["session:ses_1", "run:run_1"])
     assert msgspec.json.decode(outbox.body, type=Complete) == events.complete

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 
 import pytest
+from structlog.testing import capture_logs
 
 from antiphon.core.errors import ModelError, NotFound
 from antiphon.storage.records.contract import Urgency
@@ -310,3 +311,24 @@ async def test_a_question_that_is_committed_while_the_server_stops_is_not_lost(t
             m.get(name) for m in fresh.states[TOPIC].messages.values()
         ]
     talk.all_well(client, fresh)
+
+
+async def test_a_disk_that_stays_full_holds_a_stop_up_for_two_seconds_only(talk) -> None:
+    """What could not be written is the next start's: it seals the run, under a new epoch."""
+    client = await talk.client()
+    result = (await talk.ask(client))["result"]
+    await talk.says("half")
+    await talk.core.advance(0.1)
+    core, process = talk.core, talk.core.running
+    epoch = process.log.epoch
+    process.database.disk_full = True
+    began_s = core.clock.monotonic()
+    with capture_logs() as said:
+        await core.finish(asyncio.ensure_future(process.close()))
+    assert 1.0 < core.clock.monotonic() - began_s < 5.0
+    assert process.database.closed
+    assert [entry["event"] for entry in said if entry["log_level"] == "error"][-2:] == ["run_end_given_up", "event_log_given_up"]
+    core.ledger.lost(epoch)
+    await core.start()
+    assert core.running.log.unclean
+    assert (talk.run(result["run_id"]).state, talk.message(result["message_id"]).content) == ("interrupted", "half")

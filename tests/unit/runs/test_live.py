@@ -97,6 +97,7 @@ async def test_sources_once_and_marks_as_citations_of_them(house: House) -> None
 
 
 async def test_a_flood_is_cut_into_frames(house: House) -> None:
+    house.log.subscribe("run:run_1", lambda _entry: None)
     long = "x" * (2 * MAX_DELTA_CHARACTERS + 5)
     house.run.reasoning(long)
     house.run.node_chunk("n", "text", long)
@@ -130,6 +131,39 @@ async def test_nothing_comes_after_the_fence(house: House) -> None:
     assert house.run.text == "buffered"
 
 
+async def test_what_nodes_write_is_gathered_until_somebody_follows(house: House) -> None:
+    house.run.node_started("a", "A")
+    for piece in ("one ", "two "):
+        house.run.node_chunk("a", "text", piece)
+        house.run.answer(piece)
+        await house.runtime.advance(0.02)
+    assert await house.kinds("run:run_1") == ["node_started", "answer_chunk", "answer_chunk"]
+    unfollow = house.log.subscribe("run:run_1", lambda _entry: None)
+    for piece in ("three ", "four "):
+        house.run.node_chunk("a", "text", piece)
+        await house.runtime.advance(0.02)
+    chunks = [(f["offset"], f["content"]) for f in await house.frames("run:run_1") if f["type"] == "node_chunk"]
+    assert chunks == [(0, "one two three "), (14, "four ")]
+    unfollow()
+    house.run.node_chunk("a", "text", "five")
+    await house.runtime.advance(0.02)
+    house.run.node_finished("a", 1)
+    assert (await house.kinds("run:run_1"))[-2:] == ["node_chunk", "node_finished"]
+    assert house.run.nodes_snapshot()["a"]["text"] == {"text": "one two three four five"}
+
+
+@pytest.mark.parametrize("end", ["close", "node_failed", "tell_nodes"])
+async def test_gathered_text_of_nodes_is_told_in_the_end(house: House, end: str) -> None:
+    house.run.node_started("a", "A")
+    house.run.node_chunk("a", "text", "all of it")
+    await house.runtime.advance(1.0)
+    if end == "node_failed":
+        house.run.node_failed("a", "timeout", "Too late.", 1)
+    else:
+        getattr(house.run, end)()
+    assert [f["content"] for f in await house.frames("run:run_1") if f["type"] == "node_chunk"] == ["all of it"]
+
+
 async def test_nodes_are_shown_as_the_reducer_holds_them(house: House) -> None:
     house.run.node_started("a", "A")
     house.run.node_chunk("a", "text", "one ")
@@ -143,7 +177,7 @@ async def test_nodes_are_shown_as_the_reducer_holds_them(house: House) -> None:
         "b": {"state": "failed", "label": "B", "text": {}},
         "c": {"state": "failed", "label": "c", "text": {}},
     }
-    assert house.run.node_records()[0] == {"id": "a", "state": "finished", "label": "A", "duration_ms": 12}
+    assert house.run.node_records(ended="completed")[0] == {"id": "a", "state": "finished", "label": "A", "duration_ms": 12}
 
 
 async def test_outputs_are_small_whatever_a_node_gives(house: House) -> None:

@@ -14,6 +14,7 @@ from antiphon.protocol.commands import Since
 from antiphon.protocol.events import AnswerChunk, Event, Notice, Snapshot
 from antiphon.storage.event_log.contract import Entry, Position
 from antiphon.storage.event_log.memory import MemoryEventLog
+from antiphon.testing.live_core import SESSION_IDS
 from antiphon.testing.simulated import simulated_runtime
 from antiphon.transports import subscription as module
 from antiphon.transports.subscription import ReplayLimits, Subscription, SubscriptionState
@@ -324,3 +325,33 @@ async def test_what_comes_while_the_log_is_read_is_neither_lost_nor_doubled() ->
     house.log.gate.set()
     await starting
     assert house.outlet.told == ["replay 3", (1, 2), (2, 3), (3, 4), (4, 5)]
+
+
+# --- what a client sees of it -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["snapshot", "replay", "live"])
+async def test_the_ack_comes_first_then_subscribed_then_what_was_missed(talk, mode: str) -> None:
+    """Also on a topic that is followed already, and while an answer is written."""
+    client = await talk.client("a")
+    await talk.ask(client)
+    await talk.says("one")
+    client.read()
+    if mode == "replay":
+        client.lose()
+        await talk.says("two", "three")
+        client.attach(talk.core.connect())
+        await talk.core.settle()
+        client.read()
+    elif mode == "snapshot":
+        client.states.clear()
+    seen = len(client.frames)
+    client.subscribe("session:" + SESSION_IDS[0], number=99)
+    await talk.says("four")
+    client.read()
+    frames = client.frames[seen:]
+    state = {"snapshot": ["snapshot"], "replay": ["answer_chunk"], "live": []}[mode]  # adjacent pieces are merged
+    assert [frame["type"] for frame in frames] == ["ack", "subscribed", *state, "answer_chunk"]
+    assert (frames[0]["ok"], frames[1]["mode"], frames[-1]["content"]) == (True, mode, "four")
+    if mode == "replay":
+        assert (frames[2]["content"], frames[2]["seq"] - frames[2]["prev_seq"]) == ("twothree", 2)

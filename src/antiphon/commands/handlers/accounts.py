@@ -13,14 +13,16 @@ from antiphon.commands.payloads.fields import Nothing, Paged
 from antiphon.commands.services import Services
 from antiphon.commands.table import Call, Command, Result, Right
 from antiphon.core.errors import Forbidden
-from antiphon.library.accounts import user_json
+from antiphon.library.accounts import folded_name, user_json
 from antiphon.storage.records.rows import UserRow
 
+_TOO_MANY_TRIES = "There were too many tries to sign in with this name. Wait a moment and try again."
 COOKIE_FIELD = "cookie"
 """In the results of `login` and `sign_in`: the secret of the new cookie session. The HTTP edge takes it out of the body."""
 
 
 async def login(call: Call[Services], payload: Login) -> Result:
+    call.services.login_rate.take(folded_name(payload.name), _TOO_MANY_TRIES)
     user, secret = await call.services.accounts.login(payload.name, payload.password, replaces=call.identity)
     return _signed_in(user, secret)
 

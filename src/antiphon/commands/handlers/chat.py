@@ -14,9 +14,9 @@ from msgspec import Meta
 
 from antiphon.access.identity import Role
 from antiphon.access.missing import missing
+from antiphon.commands.live_messages import message_now
 from antiphon.commands.services import Services
 from antiphon.commands.table import Call, Command, Right
-from antiphon.conversations.messages import message_json
 from antiphon.conversations.sessions import is_session_id
 from antiphon.core.errors import BadRequest, Forbidden, NotFound, ShuttingDown, TooLarge, Unsupported
 from antiphon.core.failpoints import failpoint
@@ -180,7 +180,9 @@ async def history(call: Call[Services], payload: History) -> dict[str, Any]:
     if not 1 <= payload.limit <= 300:
         raise BadRequest("`limit` is 1 to 300.")
     rows, has_more = await call.services.messages.page(call.reach, topic.id, before=payload.before, limit=payload.limit)
-    messages = _newest_within([message_json(row) for row in rows], call.services.settings.limits.outbound_frame_bytes)
+    messages = _newest_within(
+        [message_now(row, call.services.runs) for row in rows], call.services.settings.limits.outbound_frame_bytes
+    )
     return {"messages": messages, "has_more": has_more or len(messages) < len(rows)}
 
 

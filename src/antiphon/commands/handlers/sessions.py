@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from antiphon.commands.live_messages import message_now
 from antiphon.commands.paging import page_of, place_of
 from antiphon.commands.payloads.sessions import (
     MessageList,
@@ -19,7 +20,6 @@ from antiphon.commands.payloads.sessions import (
 from antiphon.commands.services import Services
 from antiphon.commands.table import Call, Command, Result, Right
 from antiphon.conversations.export import session_as_json, session_as_markdown
-from antiphon.conversations.messages import message_json
 from antiphon.conversations.sessions import session_json
 
 
@@ -60,7 +60,7 @@ async def session_delete(call: Call[Services], payload: SessionOne) -> Result:
 async def message_list(call: Call[Services], payload: MessageList) -> Result:
     """Oldest first; `next_cursor` is the `before` of the page of older messages."""
     rows, older = await call.services.messages.page(call.reach, payload.session_id, before=payload.before, limit=payload.limit)
-    return {"items": [message_json(row) for row in rows], "next_cursor": rows[0].id if older else None}
+    return {"items": [message_now(row, call.services.runs) for row in rows], "next_cursor": rows[0].id if older else None}
 
 
 async def session_export(call: Call[Services], payload: SessionExport) -> Result:

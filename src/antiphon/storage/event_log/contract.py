@@ -91,6 +91,10 @@ class EventLog(Protocol):
         """Calls `listener` for every later append to the topic; the returned function ends that (idempotent)."""
         ...
 
+    def is_followed(self, topic: str) -> bool:
+        """Whether anybody listens to the topic now."""
+        ...
+
     def trim(self, topic: str, *, up_to_seq: int) -> None:
         """Forgets the entries with seq <= `up_to_seq`. The head stays."""
         ...

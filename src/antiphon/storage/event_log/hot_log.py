@@ -67,15 +67,18 @@ class HotLog(abc.ABC):
         kind = str(event.__struct_config__.tag)
         moment = self._clock.monotonic()
         entries: list[Entry] = []
+        followed: list[tuple[Entry, TopicRing]] = []
         for topic in topics:
-            ring = self._ring(topic)
+            ring = self._rings.get(topic) or self._ring(topic)
             entry = Entry(topic, ring.head + 1, kind, body)
             ring.add(entry, max_entries=self._ring_entries, max_bytes=self._ring_bytes)
             ring.last_append_s = moment
             entries.append(entry)
+            if ring.listeners:
+                followed.append((entry, ring))
         self._record(body, entries, event_id)
-        for entry in entries:
-            for listener in tuple(self._rings[entry.topic].listeners):
+        for entry, ring in followed:
+            for listener in tuple(ring.listeners):
                 listener(entry)
 
     async def head(self, topic: str) -> Position:
@@ -110,6 +113,10 @@ class HotLog(abc.ABC):
             subscribed = False
 
         return unsubscribe
+
+    def is_followed(self, topic: str) -> bool:
+        ring = self._rings.get(topic)
+        return ring is not None and bool(ring.listeners)
 
     def trim(self, topic: str, *, up_to_seq: int) -> None:
         ring = self._rings.get(topic)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from antiphon.core.errors import AntiphonError
 from antiphon.core.failpoints import failpoint
 from antiphon.core.runtime import Cancellable, Runtime
 from antiphon.storage.event_log.contract import Entry
@@ -25,6 +26,8 @@ from antiphon.storage.sqlite.database import Database
 
 _log = structlog.get_logger(__name__)
 RETRY_S = 1.0
+GIVE_UP_S = 2.0
+"""How long a close waits for a disk that takes nothing. Then it goes as after a crash: the next start begins a new epoch."""
 RELOAD_BYTES = 16 * 2**20
 """Most that a start reads back into memory; what is older is answered with a snapshot."""
 
@@ -73,6 +76,8 @@ class SqliteEventLog(HotLog):
         self._writing = False
         self._waiting: list[asyncio.Future[None]] = []
         self._pruned_s = 0.0
+        self._giving_up: Cancellable | None = None
+        self._gave_up = False
 
     @classmethod
     async def open(
@@ -117,10 +122,28 @@ class SqliteEventLog(HotLog):
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        while self._events or self._writing:
+        self._giving_up = self._runtime.scheduler.call_later(GIVE_UP_S, self._give_up)
+        while (self._events or self._writing) and not self._gave_up:
             await self.flush()
+        self._giving_up.cancel()
+        if self._gave_up:
+            return
         heads = {**self._heads, **{ring.topic: ring.head for ring in self._rings.values()}}
-        await self._database.submit(lambda connection: _end_incarnation(connection, self._epoch, heads))
+        try:
+            await self._database.submit(lambda connection: _end_incarnation(connection, self._epoch, heads))
+        except AntiphonError as error:
+            _log.error("event_log_given_up", events=0, error=str(error))
+
+    def _give_up(self) -> None:
+        """Only when writes fail: a slow disk is waited for."""
+        if self.failing is None:
+            self._giving_up = self._runtime.scheduler.call_later(GIVE_UP_S, self._give_up)
+            return
+        _log.error("event_log_given_up", events=len(self._events), error=self.failing)
+        self._gave_up = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._settle()
 
     # --- HotLog -----------------------------------------------------------------------------------------------------------
 
@@ -151,7 +174,7 @@ class SqliteEventLog(HotLog):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._writing:
+        if self._writing or self._gave_up:
             return
         if not self._events:
             self._settle()
@@ -203,7 +226,7 @@ class SqliteEventLog(HotLog):
         self._schedule(RETRY_S)
 
     def _schedule(self, delay_s: float) -> None:
-        if self._timer is None:
+        if self._timer is None and not self._gave_up:
             self._timer = self._runtime.scheduler.call_later(delay_s, self._write)
 
     def _settle(self) -> None:

@@ -14,13 +14,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final
+
+import msgspec
 
 from antiphon.access.scope import Scope
 from antiphon.core.errors import Internal
 from antiphon.storage.lexical.contract import Chunk, ScoredChunk, SearchFilter
+from antiphon.storage.lexical.document_frequencies import DocumentFrequencies, count_terms
 from antiphon.storage.lexical.tokens import COLUMN_SEPARATOR
 from antiphon.storage.records.contract import Transaction
+from antiphon.storage.records.sqlite import SqliteTransaction
 
 HEADLINE_WEIGHT: Final = 0.5
 """Of a token in title or headings, against 1 in the text (bench/retrieval.py)."""
@@ -32,22 +36,21 @@ _COLUMNS: Final = (
 _LIVE: Final = "d.deleted_at IS NULL AND d.searchable AND d.version = c.version AND d.workspace_id = c.workspace_id"
 
 
-@runtime_checkable
-class _OnSqlite(Protocol):
-    """What a transaction of the SQLite store has besides the contract."""
-
-    @property
-    def connection(self) -> sqlite3.Connection: ...
+def _own(transaction: Transaction) -> SqliteTransaction:
+    if not isinstance(transaction, SqliteTransaction):
+        raise Internal(f"The SQLite lexical index was given a {type(transaction).__name__}, not a transaction of its store.")
+    return transaction
 
 
 def _connection(transaction: Transaction) -> sqlite3.Connection:
-    if not isinstance(transaction, _OnSqlite):
-        raise Internal(f"The SQLite lexical index was given a {type(transaction).__name__}, not a transaction of its store.")
-    return transaction.connection
+    return _own(transaction).connection
 
 
 class SqliteLexicalIndex:
-    """Has no state of its own; safe to use from the writer's and from readers' threads at once."""
+    """For one database. Keeps nothing but document frequencies; safe to use from the writer's and readers' threads at once."""
+
+    def __init__(self) -> None:
+        self._frequencies = DocumentFrequencies()
 
     def add(self, transaction: Transaction, chunks: Sequence[Chunk]) -> list[int]:
         connection = _connection(transaction)
@@ -121,16 +124,14 @@ class SqliteLexicalIndex:
         return [ScoredChunk(chunk=_chunk(row), score=-row[-1]) for row in rows]
 
     def postings(self, transaction: Transaction, workspace_id: str, terms: Sequence[str]) -> tuple[dict[str, int], int]:
-        connection = _connection(transaction)
+        own = _own(transaction)
+        connection = own.connection
         table = _existing_table(connection, workspace_id)
         if table is None:
             return dict.fromkeys(terms, 0), 0
-        (total,) = connection.execute(f"SELECT count(*) FROM {table}_docsize").fetchone()  # noqa: S608
-        counts: dict[str, int] = {}
-        for term in terms:
-            row = connection.execute(f"SELECT doc FROM {table}_terms WHERE term = ?", (term,)).fetchone()  # noqa: S608
-            counts[term] = row[0] if row else 0
-        return counts, total
+        if own.writable:
+            return count_terms(connection, table, terms)
+        return self._frequencies.of(connection, workspace_id, table, terms)
 
     def chunks_of(self, transaction: Transaction, scope: Scope, document_id: str) -> list[Chunk]:
         rows = _connection(transaction).execute(
@@ -243,5 +244,5 @@ def _filter_condition(given: SearchFilter | None) -> tuple[str, list[str]]:
 def _chunk(row: Sequence[Any]) -> Chunk:
     return Chunk(
         chunk_id=row[0], document_id=row[1], workspace_id=row[2], version=row[3], ordinal=row[4], page=row[5], anchor=row[6],
-        start=row[7], end=row[8], text=row[9], heading_path=json.loads(row[10]), tokeniser_version=row[11], tokens=row[12],
+        start=row[7], end=row[8], text=row[9], heading_path=msgspec.json.decode(row[10]), tokeniser_version=row[11], tokens=row[12],
     )  # fmt: skip

@@ -51,6 +51,20 @@ class Transaction(Protocol):
         """Rows ordered by (`order`, id). `after` is the (order value, id) of the last row of the page before."""
         ...
 
+    def find_cells(
+        self,
+        table: Table[R],
+        scope: Scope,
+        columns: tuple[str, ...],
+        where: Where | None = None,
+        *,
+        order: str = "id",
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """As `find`, but only these columns of each row: what is large in the others is not read. Text and numbers only."""
+        ...
+
     def count(self, table: Table[R], scope: Scope, where: Where | None = None) -> int: ...
 
     def insert(self, table: Table[R], row: R) -> None:

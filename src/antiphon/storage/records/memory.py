@@ -16,7 +16,7 @@ from antiphon.storage.records.columns import columns_of
 from antiphon.storage.records.contract import Urgency, Where, unique_columns
 from antiphon.storage.records.reach import Reach, refusal
 from antiphon.storage.records.rows import SESSIONS, Row, SessionRow, Table
-from antiphon.storage.records.where import column_of, conditions_of
+from antiphon.storage.records.where import column_of, conditions_of, demand_plain
 
 R = TypeVar("R", bound=Row)
 T = TypeVar("T")
@@ -59,6 +59,21 @@ class MemoryTransaction:
             last = _place(after[1] if order == "id" else after[0], after[1])
             found = [row for row in found if (place(row) < last if descending else place(row) > last)]
         return [_copied(table, row) for row in (found if limit is None else found[: max(limit, 0)])]
+
+    def find_cells(
+        self,
+        table: Table[R],
+        scope: Scope,
+        columns: tuple[str, ...],
+        where: Where | None = None,
+        *,
+        order: str = "id",
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[tuple[Any, ...]]:
+        demand_plain(table, columns)
+        rows = self.find(table, scope, where, order=order, descending=descending, limit=limit)
+        return [tuple(getattr(row, name) for name in columns) for row in rows]
 
     def count(self, table: Table[R], scope: Scope, where: Where | None = None) -> int:
         return len(self._matching(table, scope, where))

@@ -1,6 +1,6 @@
 """The store of record in the one SQLite file. Statements: statements.py; schema: storage/sqlite/schema.py.
 
-`SqliteTransaction.connection` is public for the other storage backends of the same file (jobs, lexical index), so that
+`SqliteTransaction.connection` and `.writable` are public for the other storage backends of the same file (jobs, lexical index), so that
 their rows change in the same transaction; nothing outside storage touches it.
 Tests: tests/conformance/test_records.py, tests/properties/test_records.py.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from antiphon.storage.records.columns import ColumnKind, columns_of
 from antiphon.storage.records.contract import Urgency, Where
 from antiphon.storage.records.reach import refusal
 from antiphon.storage.records.rows import Owner, Row, Table
-from antiphon.storage.records.where import Condition, column_of, conditions_of
+from antiphon.storage.records.where import Condition, column_of, conditions_of, demand_plain
 from antiphon.storage.sqlite.database import Database
 
 R = TypeVar("R", bound=Row)
@@ -33,11 +33,11 @@ _TAKEN = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 class SqliteTransaction:
     """See records.contract.Transaction. Valid only inside the function it was given to."""
 
-    __slots__ = ("_after_commit", "_writable", "connection")
+    __slots__ = ("_after_commit", "connection", "writable")
 
     def __init__(self, connection: sqlite3.Connection, *, writable: bool) -> None:
         self.connection = connection
-        self._writable = writable
+        self.writable = writable
         self._after_commit: list[Callable[[], None]] = []
 
     def get(self, table: Table[R], scope: Scope, id: str, /) -> R | None:  # noqa: A002
@@ -59,6 +59,27 @@ class SqliteTransaction:
         after: tuple[Any, str] | None = None,
         limit: int | None = None,
     ) -> list[R]:
+        read = _reader(table)
+        return [read(row) for row in self._found(table, scope, None, where, order, descending, after, limit)]
+
+    def find_cells(
+        self,
+        table: Table[R],
+        scope: Scope,
+        columns: tuple[str, ...],
+        where: Where | None = None,
+        *,
+        order: str = "id",
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[tuple[Any, ...]]:
+        demand_plain(table, columns)
+        return list(self._found(table, scope, columns, where, order, descending, None, limit))
+
+    def _found(
+        self, table: Table[Any], scope: Scope, columns: tuple[str, ...] | None, where: Where | None, order: str, descending: bool,
+        after: tuple[Any, str] | None, limit: int | None,
+    ) -> Iterable[tuple[Any, ...]]:  # fmt: skip
         if column_of(table, order).kind.is_json:
             raise TypeError(f"Rows can't be ordered by {table.name}.{order}.")
         conditions = conditions_of(table, where)
@@ -77,9 +98,9 @@ class SqliteTransaction:
             descending,
             None if after is None else after[0] is not None,
             limit is not None,
+            columns,
         )
-        read = _reader(table)
-        return [read(row) for row in self.connection.execute(sql, values)]
+        return self.connection.execute(sql, values)
 
     def count(self, table: Table[R], scope: Scope, where: Where | None = None) -> int:
         conditions = conditions_of(table, where)
@@ -143,7 +164,7 @@ class SqliteTransaction:
             raise taken(table) from None
 
     def _must_be_writable(self) -> None:
-        if not self._writable:
+        if not self.writable:
             raise RuntimeError("A read changes nothing: use `Store.write`.")
 
 

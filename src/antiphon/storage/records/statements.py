@@ -67,11 +67,14 @@ def permission_sql(table: Table[Any]) -> str:
 
 @cache
 def find_sql(
-    table: Table[Any], bounded: bool, shape: Shape, order: str, descending: bool, after: bool | None, limited: bool
-) -> str:
-    """`after` None: from the start; else whether the last row's order value (`after_value`, `after_id`) is not null."""
+    table: Table[Any], bounded: bool, shape: Shape, order: str, descending: bool, after: bool | None, limited: bool,
+    columns: tuple[str, ...] | None = None,
+) -> str:  # fmt: skip
+    """`after` None: from the start; else whether the last row's order value (`after_value`, `after_id`) is not null.
+    `columns` None: all."""
     made = RECORDS[table.name]
-    statement: Select[Any] = select(*made.c).where(_visible(table, bounded), *_conditions(made, shape))
+    wanted = made.c if columns is None else [made.c[name] for name in columns]
+    statement: Select[Any] = select(*wanted).where(_visible(table, bounded), *_conditions(made, shape))
     column, row_id = made.c[order], made.c.id
     if after is not None:
         statement = statement.where(_after(column, row_id, descending, present=after))

@@ -82,6 +82,14 @@ def _json_condition(table: Table[Any], column: Column, operator: str, value: Any
     raise TypeError(f"{table.name}.{column.name} can only be asked for null, and a list for an element (`contains`).")
 
 
+def demand_plain(table: Table[Any], columns: tuple[str, ...]) -> None:
+    """Raises TypeError unless all are columns of text or numbers, which every backend keeps as they are."""
+    for name in columns:
+        kind = column_of(table, name).kind
+        if kind.is_json or kind is ColumnKind.BOOLEAN:
+            raise TypeError(f"{table.name}.{name} is neither text nor a number: read the whole row.")
+
+
 def column_of(table: Table[Any], name: str) -> Column:
     column = columns_of(table).get(name)
     if column is None:

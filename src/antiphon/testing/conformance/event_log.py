@@ -63,6 +63,18 @@ def frame_of(entry: Entry) -> dict[str, Any]:
 
 
 class EventLogSuite:
+    async def test_a_topic_is_followed_as_long_as_somebody_listens(self, case: EventLogCase) -> None:
+        log = case.log
+        assert not log.is_followed(TOPIC)
+        add(log, 1)
+        assert not log.is_followed(TOPIC)
+        first, second = log.subscribe(TOPIC, lambda _entry: None), log.subscribe(TOPIC, lambda _entry: None)
+        first()
+        assert log.is_followed(TOPIC)
+        assert not log.is_followed(OTHER)
+        second()
+        assert not log.is_followed(TOPIC)
+
     async def test_positions_start_at_one_and_grow_by_one_in_each_topic(self, case: EventLogCase) -> None:
         log = case.log
         assert await log.head(TOPIC) == Position(log.epoch, 0)

@@ -192,6 +192,23 @@ class RecordTransactionSuite:
             count = await counted(store, DOCUMENTS, EVERYTHING, where)
             assert count == len(numbers), where
 
+    async def test_cells_are_those_of_the_rows(self, store: Store) -> None:
+        await put(store, *((DOCUMENTS, document(n, name=f"name {n}", pages=n % 3 or None)) for n in range(1, 6)))
+        columns, where = ("name", "pages", "id"), {"id": ("!=", "doc_002")}
+        for descending in (False, True):
+            whole = await found(store, DOCUMENTS, EVERYTHING, where, order="pages", descending=descending, limit=3)
+            cells = await store.read(
+                lambda tx, d=descending: tx.find_cells(
+                    DOCUMENTS, EVERYTHING, columns, where, order="pages", descending=d, limit=3
+                )
+            )
+            assert cells == [(row.name, row.pages, row.id) for row in whole]
+        nobody = await scope_of("nobody", {})
+        assert await store.read(lambda tx: tx.find_cells(DOCUMENTS, nobody, columns)) == []
+        for column in ("tags", "searchable", "nothing"):
+            with pytest.raises(TypeError):
+                await store.read(lambda tx, c=column: tx.find_cells(DOCUMENTS, EVERYTHING, (c,)))
+
     async def test_nonsense_is_a_type_error(self, store: Store) -> None:
         nonsense: list[Where] = [
             {"nothing": 1}, {"pages": ("~", 1)}, {"pages": ("contains", "1")}, {"pages": ("<", None)}, {"tags": ["a"]},
