@@ -64,7 +64,9 @@ def sentence_pool(data: Path, language: str) -> list[str]:
         if (data / name).exists():
             for row in rows(data / name):
                 text = row["text"]
-                found += [text[start:end] for start, end in sentences(text) if end - start >= 8 and _WORDS.search(text, start, end)]
+                found += [
+                    text[start:end] for start, end in sentences(text) if end - start >= 8 and _WORDS.search(text, start, end)
+                ]
     return found
 
 
@@ -146,7 +148,15 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     start_s = time.process_time()
     chunks = asyncio.run(build(given.folder, given.data, given.chunks, passages=not given.no_passages))
-    print(json.dumps({"chunks": chunks, "cpu_s": round(time.process_time() - start_s, 1), "bytes": (given.folder / FILE_NAME).stat().st_size}))
+    print(
+        json.dumps(
+            {
+                "chunks": chunks,
+                "cpu_s": round(time.process_time() - start_s, 1),
+                "bytes": (given.folder / FILE_NAME).stat().st_size,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 from antiphon.core.failpoints import failpoint
 from antiphon.core.runtime import Runtime
 from antiphon.core.tick import TickQueue
+from antiphon.models.quotation import QuotedText
 from antiphon.protocol.events import (
     AnswerChunk,
     Citation,
@@ -75,6 +76,8 @@ class LiveRun:
         self._reasoning_length = 0
         self._parts: list[str] = []
         self._length = 0
+        self._arrived = 0
+        self._quoted: list[tuple[int, int]] = []
         self._nodes: dict[str, dict[str, Any]] = {}
         self._node_texts: dict[tuple[str, str], _NodeText] = {}
         self._dirty_nodes: list[_NodeText] = []
@@ -164,6 +167,9 @@ class LiveRun:
             self._waiting_since_s = self._clock.monotonic()
             if self.first_text_s is None:
                 self.first_text_s = self._waiting_since_s
+        if type(text) is QuotedText:
+            self._quoted.append((self._arrived, self._arrived + len(text)))
+        self._arrived += len(text)
         self._pending.append(text)
         self._pacer.nudge()
 
@@ -254,6 +260,8 @@ class LiveRun:
         self.append(AnswerChunk(content=piece, offset=offset))
         failpoint("run.after_chunk")
         for mark in self._scanner.feed(piece):
+            if any(start <= mark.start < end for start, end in self._quoted):
+                continue  # the document's own words
             for number in mark.numbers:
                 self._append_citation(number, mark)
 
