@@ -16,7 +16,7 @@ from typing import Final
 from antiphon.storage.lexical.contract import Chunk, ScoredChunk
 from antiphon.storage.lexical.tokens import COLUMN_SEPARATOR
 
-LEAST_EVIDENCE: Final = 0.54
+LEAST_EVIDENCE: Final = 0.55
 """Below it a question is refused. Between the two kinds of error: about 5 % of the answerable questions lie below."""
 
 MOST_CANDIDATES: Final = 6

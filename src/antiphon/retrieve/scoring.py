@@ -20,12 +20,12 @@ from antiphon.storage.lexical.tokens import COLUMN_SEPARATOR
 
 _K1: Final = 1.2
 _B: Final = 0.75
-_LEAST_WEIGHT: Final = 1e-6
+_LEAST_SCORE: Final = 0.3
 
 
 def term_scores(postings: Mapping[str, int], total: int) -> dict[str, float]:
-    """The idf of bm25, never below a very little, as the index has it."""
-    return {term: max(_LEAST_WEIGHT, math.log((total - count + 0.5) / (count + 0.5))) for term, count in postings.items()}
+    """The idf of the index; a term in about half of the chunks or more keeps a little (in a few chunks many a good word is)."""
+    return {term: max(_LEAST_SCORE, math.log((total - count + 0.5) / (count + 0.5))) for term, count in postings.items()}
 
 
 def rescored(candidates: Sequence[ScoredChunk], weights: Mapping[str, float]) -> list[ScoredChunk]:

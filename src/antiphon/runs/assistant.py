@@ -71,6 +71,7 @@ def default_assistant() -> FlowDefinition:
             _edge("question.question", "condense.question"),
             _edge("history.messages", "condense.history"),
             _edge("condense.query", "retrieve.query"),
+            _edge("condense.earlier", "retrieve.earlier"),
             _edge("question.question", "prompt.question"),
             _edge("retrieve.passages", "prompt.passages"),
             _edge("question.question", "answer.question"),
@@ -78,6 +79,7 @@ def default_assistant() -> FlowDefinition:
             _edge("prompt.text", "answer.prompt"),
             _edge("history.messages", "answer.history"),
             _edge("retrieve.passages", "answer.passages"),
+            _edge("retrieve.evidence", "answer.evidence"),
             _edge("answer.answer", "output.answer"),
         ],
     )

@@ -25,6 +25,7 @@ from antiphon.protocol.events import (
     NodeOutput,
     NodeStarted,
     ReasoningChunk,
+    Refusal,
     Sources,
     Status,
 )
@@ -90,6 +91,7 @@ class LiveRun:
         self.finish_reason: str | None = None
         self.facts: dict[str, Any] = {}
         self.sources_sent = False
+        self.refusal: dict[str, Any] | None = None
 
     # --- what others read -----------------------------------------------------------------------------------------------
 
@@ -147,10 +149,18 @@ class LiveRun:
 
     # --- RunSink -------------------------------------------------------------------------------------------------------------
 
-    def status(self, phase: str, content: str, *, counts: Mapping[str, int] | None = None) -> None:
+    def status(self, phase: str, content: str, *, counts: Mapping[str, int] | None = None, progress: float | None = None) -> None:
         if not self.closed:
             self._pacer.flush_now()
-            self.append(Status(phase=phase, content=content, counts=dict(counts or {}), elapsed_ms=self.elapsed_ms))
+            event = Status(phase=phase, content=content, counts=dict(counts or {}), elapsed_ms=self.elapsed_ms)
+            if progress is not None:
+                event.progress = round(progress, 4)
+            self.append(event)
+
+    def refuse(self, refusal: Mapping[str, Any]) -> None:
+        if not self.closed and self.refusal is None:
+            self.refusal = dict(refusal)
+            self.append(Refusal(**self.refusal))
 
     def sources(self, passages: list[Passage]) -> None:
         if self.closed or self.sources_sent:

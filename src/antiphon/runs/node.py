@@ -39,14 +39,20 @@ class TextStream(Protocol):
 class RunSink(Protocol):
     """What the run engine does with what nodes tell: it becomes events. None of these waits."""
 
-    def status(self, phase: str, content: str, *, counts: Mapping[str, int] | None = None) -> None: ...
+    def status(self, phase: str, content: str, *, counts: Mapping[str, int] | None = None, progress: float | None = None) -> None:
+        """`progress`: 0 to 1, of what `counts` count."""
+        ...
 
     def sources(self, passages: list[Passage]) -> None:
         """Exactly once per retrieving run; the order gives the numbers [1], [2], ..."""
         ...
 
+    def refuse(self, refusal: Mapping[str, Any]) -> None:
+        """The answer is a refusal (runs/refusal.py); its words come by `answer`."""
+        ...
+
     def answer(self, text: str) -> None:
-        """A piece of the answer; marks in it become citations."""
+        """A piece of the answer; marks in it become citations, but for those in a `QuotedText`."""
         ...
 
     def reasoning(self, text: str) -> None: ...

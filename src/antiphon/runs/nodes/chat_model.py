@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from antiphon.flows.descriptor import NodeDescriptor, Port
 from antiphon.models.chat import ChatDelta, ChatMessage, ChatRequest, Evidence, OnDelta, ReasoningDelta, TextDelta
+from antiphon.models.extractive import EXTRACTIVE_MODEL
 from antiphon.retrieve.passage import Passage
 from antiphon.runs.node import NodeContext
 from antiphon.runs.nodes import phrases
+from antiphon.runs.refusal import Finding, as_finding, refusal_of, refusal_text
 
 CHAT_MODEL: Final = NodeDescriptor(
     type="chat_model",
@@ -24,6 +26,12 @@ CHAT_MODEL: Final = NodeDescriptor(
         Port(name="prompt", type="text", required=False, description="The user's message as the model gets it."),
         Port(name="history", type="messages", required=False),
         Port(name="passages", type="passages", required=False, description="The same, numbered, as evidence."),
+        Port(
+            name="evidence",
+            type="json",
+            required=False,
+            description="What `retrieve` says of its passages. Too little: a refusal, or a warning where general knowledge is allowed.",
+        ),
     ],
     outputs=[
         Port(name="answer", type="stream[text]"),
@@ -56,6 +64,13 @@ class ChatModelNode:
     async def run(self, context: NodeContext, inputs: Mapping[str, Any]) -> None:
         run = context.run
         model_id, model = run.models.resolve(context.settings["model"] or run.model)
+        finding = as_finding(inputs["evidence"])
+        if finding is not None and finding.low:
+            if model_id == EXTRACTIVE_MODEL or _must_refuse(context, inputs, finding):
+                _refuse(context, finding, model_id)
+                return
+            run.sink.status("low_evidence", phrases.low_evidence(run.language), counts={"searched": finding.searched})
+            run.sink.record(low_evidence=True)
         request = _request(context, inputs, model_id)
         run.sink.record(model=model_id, prompt=_record(request))
         run.sink.status("generating", phrases.writing(run.language, model=model_id))
@@ -66,6 +81,23 @@ class ChatModelNode:
             completion_tokens=result.completion_tokens,
         )
         run.sink.finish(result.finish_reason)
+
+
+def _must_refuse(context: NodeContext, inputs: Mapping[str, Any], finding: Finding) -> bool:
+    """Whether a model is not even asked: only documents may speak, there are some, and nothing was said before that the
+    question could be about ("shorter, please")."""
+    return context.run.workspace.mode == "documents_only" and finding.searched > 0 and not inputs["history"]
+
+
+def _refuse(context: NodeContext, finding: Finding, model_id: str) -> None:
+    run = context.run
+    run.sink.record(model=model_id, refused=True)
+    run.sink.refuse(refusal_of(finding))
+    context.stream("reasoning")
+    write = context.stream("answer").write
+    for piece in refusal_text(finding, run.language):
+        write(piece)
+    run.sink.finish("refusal")
 
 
 def _pass_on(context: NodeContext) -> OnDelta:

@@ -26,5 +26,11 @@ def writing(language: str, *, model: str) -> str:
     return f"正在用 {model} 撰写回答" if language == "zh" else f"Writing the answer with {model}"
 
 
+def low_evidence(language: str) -> str:
+    if language == "zh":
+        return "文档中几乎没有与问题相关的内容，回答可能依据一般知识"
+    return "The documents say little about this; the answer may rest on general knowledge"
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
