@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from antiphon.flows.codec import load_definition, save_definition
+from antiphon.flows.definition import FlowDefinition
 from antiphon.flows.validate import validate
 from antiphon.models.chat import ChatMessage
 from antiphon.models.extractive import ExtractiveChat
@@ -41,7 +42,9 @@ def test_every_built_in_node_is_used() -> None:
     assert {node.type for node in default_assistant().nodes} == {node.descriptor.type for node in TYPES}
 
 
-async def ask(mode: str = "documents_only", result: Retrieved = PASSAGES, **context: Any) -> tuple[ScriptedChat, RecordingSink]:
+async def ask(
+    mode: str = "documents_only", result: Retrieved = PASSAGES, definition: FlowDefinition | None = None, **context: Any
+) -> tuple[ScriptedChat, RecordingSink]:
     runtime = simulated_runtime()
     model = ScriptedChat(runtime, ("It is ", "so [1]."))
     sink = RecordingSink()
@@ -54,7 +57,7 @@ async def ask(mode: str = "documents_only", result: Retrieved = PASSAGES, **cont
         workspace=workspace,
         **context,
     )
-    execution = await run_flow(default_assistant(), TYPES, context=run)
+    execution = await run_flow(definition or default_assistant(), TYPES, context=run)
     if model.requests:
         assert execution.result == {"text": "It is so [1]."}
     return model, sink
@@ -115,8 +118,15 @@ async def test_nothing_found_is_told_to_the_model(language: str, words: str) -> 
 LOW = structs.replace(PASSAGES, evidence=LEAST_EVIDENCE - 0.01, searched=1234)
 
 
-async def test_documents_only_refuses_without_asking_the_model() -> None:
-    model, sink = await ask(result=LOW)
+def refusing() -> FlowDefinition:
+    """The assistant with a chat model that refuses."""
+    definition = default_assistant()
+    nodes = [structs.replace(n, settings={"low_evidence": "refuse"}) if n.id == "answer" else n for n in definition.nodes]
+    return structs.replace(definition, nodes=nodes)
+
+
+async def test_documents_only_refuses_without_asking_the_model_where_the_flow_wants_it() -> None:
+    model, sink = await ask(result=LOW, definition=refusing())
     assert model.requests == []
     assert sink.of("sources") == [LOW.passages], "the nearest passages can be looked at"
     nearest = [{"document_id": "doc_a", "title": "Title of doc_a"}, {"document_id": "doc_b", "title": "Title of doc_b"}]
@@ -129,14 +139,21 @@ async def test_documents_only_refuses_without_asking_the_model() -> None:
 
 
 async def test_a_refusal_in_chinese() -> None:
-    _, sink = await ask(result=LOW, language="zh")
+    _, sink = await ask(result=LOW, language="zh", definition=refusing())
     assert sink.text == (
         "这些文档里没有提到相关的内容。\n\n已检索1 个工作区的 1,234 个段落。最接近的文档：《Title of doc_a》、《Title of doc_b》。"
     )
 
 
-async def test_open_mode_warns_and_asks_the_model() -> None:
-    model, sink = await ask("open", result=LOW)
+@pytest.mark.parametrize(
+    ("mode", "definition", "result"),
+    [
+        ("open", refusing(), LOW), ("open", default_assistant(), LOW), ("documents_only", default_assistant(), LOW),
+        ("documents_only", refusing(), Retrieved(passages=[], coverage=0.0, searched=0)),
+    ],
+)  # fmt: skip
+async def test_otherwise_the_model_is_asked_and_a_warning_told(mode: str, definition: FlowDefinition, result: Retrieved) -> None:
+    model, sink = await ask(mode, result=result, definition=definition)
     assert len(model.requests) == 1
     assert [phase for phase, *_ in sink.of("status")] == ["retrieving", "retrieving", "low_evidence", "generating"]
     assert sink.of("refusal") == []
@@ -151,7 +168,7 @@ async def test_in_a_conversation_the_model_is_asked_and_the_warning_told() -> No
         question="Shorter, please", history=history, retriever=FixedRetriever(LOW), runtime=runtime, sink=sink,
         models=ScriptedModels({"m": model}),
     )  # fmt: skip
-    await run_flow(default_assistant(), TYPES, context=context)
+    await run_flow(refusing(), TYPES, context=context)
     assert len(model.requests) == 1
     assert "low_evidence" in [phase for phase, *_ in sink.of("status")]
 

@@ -46,6 +46,11 @@ CHAT_MODEL: Final = NodeDescriptor(
                 "default": None,
                 "description": "Id of the model; null: the one of the run.",
             },
+            "low_evidence": {
+                "enum": ["warn", "refuse"],
+                "default": "warn",
+                "description": "When the passages say too little: warn and ask the model, or refuse where only documents may speak.",
+            },
             "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 2, "default": None},
             "max_tokens": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000, "default": None},
             "seed": {
@@ -69,7 +74,8 @@ class ChatModelNode:
             if model_id == EXTRACTIVE_MODEL or _must_refuse(context, inputs, finding):
                 _refuse(context, finding, model_id)
                 return
-            run.sink.status("low_evidence", phrases.low_evidence(run.language), counts={"searched": finding.searched})
+            warning = phrases.low_evidence(run.language, general_knowledge=run.workspace.mode == "open")
+            run.sink.status("low_evidence", warning, counts={"searched": finding.searched})
             run.sink.record(low_evidence=True)
         request = _request(context, inputs, model_id)
         run.sink.record(model=model_id, prompt=_record(request))
@@ -84,9 +90,10 @@ class ChatModelNode:
 
 
 def _must_refuse(context: NodeContext, inputs: Mapping[str, Any], finding: Finding) -> bool:
-    """Whether a model is not even asked: only documents may speak, there are some, and nothing was said before that the
-    question could be about ("shorter, please")."""
-    return context.run.workspace.mode == "documents_only" and finding.searched > 0 and not inputs["history"]
+    """Whether a model is not even asked: the flow wants it, only documents may speak, there are some, and nothing was said
+    before that the question could be about ("shorter, please")."""
+    wanted = context.settings["low_evidence"] == "refuse" and context.run.workspace.mode == "documents_only"
+    return wanted and finding.searched > 0 and not inputs["history"]
 
 
 def _refuse(context: NodeContext, finding: Finding, model_id: str) -> None:

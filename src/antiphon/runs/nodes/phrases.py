@@ -26,10 +26,11 @@ def writing(language: str, *, model: str) -> str:
     return f"正在用 {model} 撰写回答" if language == "zh" else f"Writing the answer with {model}"
 
 
-def low_evidence(language: str) -> str:
+def low_evidence(language: str, *, general_knowledge: bool) -> str:
     if language == "zh":
-        return "文档中几乎没有与问题相关的内容，回答可能依据一般知识"
-    return "The documents say little about this; the answer may rest on general knowledge"
+        return "文档中几乎没有与问题相关的内容" + ("，回答可能依据一般知识" if general_knowledge else "，请核对回答的来源")
+    ending = "the answer may rest on general knowledge" if general_knowledge else "check where the answer comes from"
+    return f"The documents say little about this; {ending}"
 
 
 def _count(number: int, noun: str) -> str:
