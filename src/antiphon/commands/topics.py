@@ -116,7 +116,7 @@ class Topics:
             message = message_json(row)
             view = live.get(row.run_id or "")
             if view is not None and row.id == view.run.row.message_id:
-                message.update(content=view.text, state="streaming", sources=view.sources, citations=view.citations)
+                message.update(view.fields())
             elif len(row.content) > LONG_TEXT_CHARACTERS:
                 message.update(
                     content="", content_ref=f"/api/v1/sessions/{row.session_id}/messages", text_length=len(row.content)
@@ -148,7 +148,7 @@ class Topics:
     ) -> Snapshot:
         messages = [message_json(message)] if message is not None else []
         if view is not None and messages:
-            messages[0].update(content=view.text, state="streaming", sources=view.sources, citations=view.citations)
+            messages[0].update(view.fields())
         return Snapshot(
             topic=str(topic), epoch=position.epoch, seq=position.seq, messages=messages,
             active_runs=[view.json()] if view is not None else [], pending_inputs=[], has_more=False, state={"nodes": nodes},
@@ -163,7 +163,13 @@ class _LiveView:
         self.text = run.text
         self.sources = run.source_list
         self.citations = list(run.citations)
+        self.refusal = run.refusal
         self.state = run.state
+
+    def fields(self) -> dict[str, Any]:
+        """Of the message that is being written."""
+        more = {} if self.refusal is None else {"refusal": self.refusal}
+        return {"content": self.text, "state": "streaming", "sources": self.sources, "citations": self.citations, **more}
 
     def json(self) -> dict[str, Any]:
         return {"run_id": self.run.run_id, "message_id": self.run.row.message_id, "state": self.state}

@@ -235,4 +235,5 @@ def _passage(found: Found, document: DocumentRow) -> Passage:
         title=document.title or document.name, media_type=document.media_type,
         page=found.page if keeps_page(found.anchor) else None, anchor=found.anchor, start=found.start, end=found.end,
         score=round(found.score, 6), text=found.text, heading_path=found.heading_path,
+        chunks=found.last - found.first + 1,
     )  # fmt: skip

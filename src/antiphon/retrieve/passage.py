@@ -13,7 +13,8 @@ from antiphon.storage.lexical.contract import SearchFilter
 
 
 class Passage(Struct, frozen=True, kw_only=True):
-    """`start`, `end`: code points in the stored text of `page` (1-based), half open; `text` is exactly that range."""
+    """`start`, `end`: code points in the stored text of `page` (1-based), half open; `text` is exactly that range. `chunks`:
+    how many neighbours it was joined from."""
 
     chunk_id: int
     workspace_id: str
@@ -28,6 +29,7 @@ class Passage(Struct, frozen=True, kw_only=True):
     score: float
     text: str
     heading_path: list[str] = []
+    chunks: int = 1
 
 
 class Retrieved(Struct, frozen=True, kw_only=True):

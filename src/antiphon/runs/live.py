@@ -92,6 +92,7 @@ class LiveRun:
         self.facts: dict[str, Any] = {}
         self.sources_sent = False
         self.refusal: dict[str, Any] | None = None
+        self.passages: list[Passage] = []
 
     # --- what others read -----------------------------------------------------------------------------------------------
 
@@ -166,6 +167,7 @@ class LiveRun:
         if self.closed or self.sources_sent:
             return
         self.sources_sent = True
+        self.passages = list(passages)
         self.source_list = [source_of(n, passage) for n, passage in enumerate(passages, 1)]
         self.append(Sources(sources=self.source_list))
         failpoint("run.after_sources")

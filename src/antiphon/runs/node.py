@@ -14,6 +14,7 @@ from antiphon.core.runtime import Runtime
 from antiphon.flows.descriptor import NodeDescriptor
 from antiphon.models.chat import ChatMessage, ChatModels
 from antiphon.retrieve.passage import Passage, Retriever
+from antiphon.retrieve.whole_document import DocumentReader
 from antiphon.storage.lexical.contract import SearchFilter
 from antiphon.storage.records.rows import WorkspaceRow
 
@@ -74,7 +75,7 @@ class RunSink(Protocol):
 class RunContext:
     """Everything of one run that nodes may use. `history` is oldest first, without the question itself, already limited.
 
-    `language` is `zh` or `en`, told from the question. `seed` None: not fixed.
+    `language` is `zh` or `en`, told from the question. `seed` None: not fixed. `documents` None: no document can be read as a whole.
     """
 
     run_id: str
@@ -89,6 +90,7 @@ class RunContext:
     seed: int | None
     inputs: Mapping[str, Any]
     retriever: Retriever
+    documents: DocumentReader | None = None
     models: ChatModels
     runtime: Runtime
     sink: RunSink

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from antiphon.flows.descriptor import NodeDescriptor, Port
-from antiphon.models.chat import ChatDelta, ChatMessage, ChatRequest, Evidence, OnDelta, ReasoningDelta, TextDelta
+from antiphon.models.chat import ChatDelta, ChatMessage, ChatRequest, ChatResult, Evidence, OnDelta, ReasoningDelta, TextDelta
 from antiphon.models.extractive import EXTRACTIVE_MODEL
 from antiphon.retrieve.passage import Passage
 from antiphon.runs.node import NodeContext
 from antiphon.runs.nodes import phrases
+from antiphon.runs.nodes.summary import summarise, summary_parts
 from antiphon.runs.refusal import Finding, as_finding, refusal_of, refusal_text
 
 CHAT_MODEL: Final = NodeDescriptor(
@@ -31,6 +32,12 @@ CHAT_MODEL: Final = NodeDescriptor(
             type="json",
             required=False,
             description="What `retrieve` says of its passages. Too little: a refusal, or a warning where general knowledge is allowed.",
+        ),
+        Port(
+            name="summary",
+            type="json",
+            required=False,
+            description="A whole document from `whole_document`: it is summed up, and the passages are its sentences.",
         ),
     ],
     outputs=[
@@ -77,16 +84,40 @@ class ChatModelNode:
             warning = phrases.low_evidence(run.language, general_knowledge=run.workspace.mode == "open")
             run.sink.status("low_evidence", warning, counts={"searched": finding.searched})
             run.sink.record(low_evidence=True)
+        summary = inputs["summary"]
+        if summary is not None and model_id == EXTRACTIVE_MODEL:
+            await _sum_up(context, summary)
+            return
         request = _request(context, inputs, model_id)
+        if summary is not None:
+            run.sink.record(model=model_id)
+            self._told(context, await summarise(context, summary, request, model, _pass_on(context)))
+            return
         run.sink.record(model=model_id, prompt=_record(request))
         run.sink.status("generating", phrases.writing(run.language, model=model_id))
-        result = await model.stream(request, _pass_on(context))
+        self._told(context, await model.stream(request, _pass_on(context)))
+
+    @staticmethod
+    def _told(context: NodeContext, result: ChatResult) -> None:
+        run = context.run
         run.sink.usage(
             prompt_tokens=result.prompt_tokens,
             cached_prompt_tokens=result.cached_prompt_tokens,
             completion_tokens=result.completion_tokens,
         )
         run.sink.finish(result.finish_reason)
+
+
+async def _sum_up(context: NodeContext, summary: Mapping[str, Any]) -> None:
+    run = context.run
+    run.sink.record(model=EXTRACTIVE_MODEL)
+    run.sink.status("generating", phrases.writing(run.language, model=EXTRACTIVE_MODEL))
+    context.stream("reasoning")
+    write = context.stream("answer").write
+    for piece in summary_parts(summary, run.language):
+        write(piece)
+        await run.runtime.scheduler.sleep(0)
+    run.sink.finish("stop")
 
 
 def _must_refuse(context: NodeContext, inputs: Mapping[str, Any], finding: Finding) -> bool:
