@@ -23,6 +23,7 @@ class LiveView:
         self.text = run.text
         self.sources = run.source_list
         self.citations = list(run.citations)
+        self.refusal = run.refusal
         self.state = run.state
 
     def json(self) -> dict[str, Any]:
@@ -33,6 +34,8 @@ class LiveView:
         message = message_json(row)
         if row.id == self.run.row.message_id:
             message.update(content=self.text, state="streaming", sources=self.sources, citations=self.citations)
+            if self.refusal is not None:
+                message["refusal"] = self.refusal
         return message
 
 

@@ -59,7 +59,7 @@ def message_json(row: MessageRow) -> dict[str, Any]:
     }  # fmt: skip
     if row.author_id is not None:
         shown["author"] = {"id": row.author_id, "name": row.author_name}
-    for name in ("client_id", "usage", "error", "stopped_by"):
+    for name in ("client_id", "usage", "error", "stopped_by", "refusal", "suggestions"):
         value = getattr(row, name)
         if value is not None:
             shown[name] = value

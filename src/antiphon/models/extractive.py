@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from antiphon.core.runtime import Runtime
 from antiphon.models.chat import ChatRequest, ChatResult, Evidence, OnDelta, TextDelta
+from antiphon.models.quotation import QuotedText
 from antiphon.models.sentences import split_sentences
 
 EXTRACTIVE_MODEL: Final = "extractive"
@@ -76,26 +77,32 @@ class ExtractiveChat:
         """A few words at a time, giving way to other tasks between the pieces."""
         await self._runtime.scheduler.sleep(0)
         language = request.language or question_language(request.question)
-        for piece in _pieces(extract_answer(request.question, request.evidence, language)):
-            on_delta(TextDelta(piece))
-            await self._runtime.scheduler.sleep(0)
+        for part in answer_parts(request.question, request.evidence, language):
+            for piece in _pieces(part):
+                on_delta(TextDelta(QuotedText(piece) if isinstance(part, QuotedText) else piece))
+                await self._runtime.scheduler.sleep(0)
         return ChatResult(finish_reason="stop")
 
 
 def extract_answer(question: str, evidence: Sequence[Evidence], language: str) -> str:
     """The whole answer. `language`: `zh` or `en`, for the refusal and for which sentences are preferred."""
+    return "".join(answer_parts(question, evidence, language))
+
+
+def answer_parts(question: str, evidence: Sequence[Evidence], language: str) -> list[str]:
+    """What joins to `extract_answer`: each sentence as a `QuotedText`, what stands between them (marks, spaces) as plain ones."""
     chosen = choose_sentences(question, evidence, language)
     if not chosen:
-        return REFUSALS.get(language[:2].lower(), REFUSALS["en"])
+        return [REFUSALS.get(language[:2].lower(), REFUSALS["en"])]
     parts: list[str] = []
     last_key: str | None = None
     for candidate in chosen:
         source = evidence[candidate.evidence]
         if last_key is not None:
             parts.append(" " if source.key == last_key else "\n\n")
-        parts.append(f"{candidate.text} [{source.n}]")
+        parts += [QuotedText(candidate.text), f" [{source.n}]"]
         last_key = source.key
-    return "".join(parts)
+    return parts
 
 
 def choose_sentences(question: str, evidence: Sequence[Evidence], language: str) -> list[Candidate]:

@@ -6,9 +6,9 @@ Normative: docs/protocol.md section 5. Tests: tests/unit/protocol/test_commands.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 
 class Payload(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -26,10 +26,18 @@ class SubscribeFilter(Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
 
 
 class QuestionScope(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """`section`: the headings of a section, outermost first, of the one document in `document_ids`."""
+
     workspace_ids: list[str] | None = None
     document_ids: list[str] | None = None
     tags: list[str] | None = None
     paths: list[str] | None = None
+    section: list[str] | None = None
+
+
+class SuggestionDismiss(Payload):
+    session_id: Annotated[str, Meta(min_length=1, max_length=128)]
+    suggestion_id: Annotated[str, Meta(min_length=1, max_length=128)]
 
 
 class Hello(Payload):

@@ -56,6 +56,33 @@ class Sources(Event, tag="sources"):
     sources: list[dict[str, Any]] | UnsetType = UNSET
 
 
+class Refusal(Event, tag="refusal"):
+    """The answer is a refusal: the documents do not say. `reason`: `low_evidence` or `nothing_found`. `nearest`:
+    [{document_id, title}]; `searched`: passages; `documents`: how many were chosen, when a choice was made."""
+
+    reason: str
+    nearest: list[dict[str, str]] | UnsetType = UNSET
+    searched: int | UnsetType = UNSET
+    workspaces: int | UnsetType = UNSET
+    documents: int | UnsetType = UNSET
+
+
+class Suggestion(Event, tag="suggestion"):
+    """After `complete`. `command`: a whole command frame but for its id; sending it does what is suggested."""
+
+    suggestion_id: str
+    kind: Literal["extract", "followup"]
+    text: str
+    document_id: str | None = None
+    anchor: str | None = None
+    page: int | None = None
+    command: dict[str, Any] = {}
+
+
+class SuggestionDismissed(Event, tag="suggestion_dismissed"):
+    suggestion_id: str
+
+
 class Citation(Event, tag="citation"):
     """`start`, `end`: code points of the answer. `source_id` None: the mark has no source."""
 
@@ -296,7 +323,7 @@ class Close(Event, tag="close"):
 
 
 DURABLE_EVENTS: tuple[type[Event], ...] = (
-    UserMessage, RunStarted, Status, Sources, Citation, AnswerChunk, ReasoningChunk, AnswerReplace, ToolCall, Usage,
+    UserMessage, RunStarted, Status, Sources, Refusal, Suggestion, SuggestionDismissed, Citation, AnswerChunk, ReasoningChunk, AnswerReplace, ToolCall, Usage,
     Complete, RunError, NodeStarted, NodeChunk, NodeOutput, NodeFinished, NodeFailed, NodeStatus, SessionCreated,
     SessionUpdated, SessionDeleted, RunStateChanged, MessageUpdated, MessageDeleted, Notice, DocumentProgress,
     DocumentReady, DocumentFailed, DocumentDeleted,

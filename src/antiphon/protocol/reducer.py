@@ -134,6 +134,33 @@ def _sources(state: TopicState, frame: Frame) -> bool:
     return True
 
 
+def _refusal(state: TopicState, frame: Frame) -> bool:
+    message = _message(state, frame)
+    if message is not None:
+        message["refusal"] = {
+            key: frame[key] for key in ("reason", "nearest", "searched", "workspaces", "documents") if key in frame
+        }
+    return True
+
+
+def _suggestion(state: TopicState, frame: Frame) -> bool:
+    """Of one id there is one: a snapshot that was made a moment before may hold it already."""
+    message = _message(state, frame)
+    if message is not None:
+        keys = ("suggestion_id", "kind", "text", "document_id", "anchor", "page", "command")
+        others = [one for one in message.get("suggestions", []) if one["suggestion_id"] != frame["suggestion_id"]]
+        message["suggestions"] = [*others, {key: frame[key] for key in keys if key in frame}]
+    return True
+
+
+def _suggestion_dismissed(state: TopicState, frame: Frame) -> bool:
+    message = _message(state, frame)
+    if message is not None and "suggestions" in message:
+        left = [one for one in message["suggestions"] if one["suggestion_id"] != frame["suggestion_id"]]
+        message["suggestions"] = left
+    return True
+
+
 def _citation(state: TopicState, frame: Frame) -> bool:
     message = _message(state, frame)
     if message is not None:
@@ -258,6 +285,7 @@ def _document(state: TopicState, frame: Frame) -> bool:
 
 _REDUCERS = {
     "user_message": _user_message, "run_started": _run_started, "status": _status, "sources": _sources, "citation": _citation,
+    "refusal": _refusal, "suggestion": _suggestion, "suggestion_dismissed": _suggestion_dismissed,
     "answer_chunk": _answer_chunk, "answer_replace": _answer_replace, "complete": _complete, "error": _error,
     "usage": _usage, "message_updated": _message_updated, "message_deleted": _message_deleted,
     "node_started": _node_started, "node_chunk": _node_chunk, "node_finished": _node_ended, "node_failed": _node_ended,

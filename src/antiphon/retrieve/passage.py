@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from antiphon.access.scope import Scope
+from antiphon.retrieve.evidence import LEAST_EVIDENCE
 from antiphon.storage.lexical.contract import SearchFilter
 
 
 class Passage(Struct, frozen=True, kw_only=True):
-    """`start`, `end`: code points in the stored text of `page` (1-based), half open; `text` is exactly that range."""
+    """`start`, `end`: code points in the stored text of `page` (1-based), half open; `text` is exactly that range. `chunks`:
+    how many neighbours it was joined from."""
 
     chunk_id: int
     workspace_id: str
@@ -26,11 +29,13 @@ class Passage(Struct, frozen=True, kw_only=True):
     score: float
     text: str
     heading_path: list[str] = []
+    chunks: int = 1
 
 
 class Retrieved(Struct, frozen=True, kw_only=True):
     """`coverage`: idf-weighted share of the question's terms that the passages hold, 0..1. `nearest`: titles to name in
-    a refusal. `searched`: chunks that were searchable."""
+    a refusal. `searched`: chunks that were searchable. `evidence`: whether the passages speak of what was asked (see
+    retrieve/evidence.py); None: the retriever can't tell."""
 
     passages: list[Passage]
     coverage: float
@@ -38,6 +43,12 @@ class Retrieved(Struct, frozen=True, kw_only=True):
     searched: int = 0
     took_ms: float = 0.0
     mode: str = "lexical"
+    evidence: float | None = None
+
+    @property
+    def low_evidence(self) -> bool:
+        """Nothing was found, or what was found hardly speaks of what was asked."""
+        return not self.passages or (self.evidence is not None and self.evidence < LEAST_EVIDENCE)
 
 
 class Retriever(Protocol):
@@ -49,6 +60,8 @@ class Retriever(Protocol):
         *,
         k: int,
         filter: SearchFilter | None = None,  # noqa: A002
+        earlier: Sequence[str] = (),
     ) -> Retrieved:
-        """The best `k` passages of the workspaces (those out of scope are passed over). Raises RetrievalFailed."""
+        """The best `k` passages of the workspaces (those out of scope are passed over). `earlier`: what the user asked before,
+        latest first; it helps to understand a follow-up question. Raises RetrievalFailed."""
         ...

@@ -40,6 +40,7 @@ class ClosingEvents:
     usage: Usage
     complete: Complete
     event_id: str
+    suggestions: list[dict[str, Any]]
 
 
 def topics_of(row: RunRow) -> list[str]:
@@ -68,9 +69,12 @@ def usage_event(live: LiveRun) -> Usage:
     )  # fmt: skip
 
 
-def close_run(live: LiveRun, closing: Closing, *, moment_s: float, event_id: str) -> ClosingEvents:
-    """Prepares the end of a run that is closed for text; appends and writes nothing itself."""
+def close_run(
+    live: LiveRun, closing: Closing, *, moment_s: float, event_id: str, suggestions: list[dict[str, Any]] | None = None
+) -> ClosingEvents:
+    """Prepares the end of a run that is closed for text; appends and writes nothing itself. `suggestions`: as offered after it."""
     row, text = live.row, live.text
+    offered = suggestions or []
     usage = usage_event(live)
     complete = complete_event(row, text, closing, live.finish_reason)
     outbox = outbox_row(row, complete, event_id=event_id, moment_s=moment_s)
@@ -92,9 +96,10 @@ def close_run(live: LiveRun, closing: Closing, *, moment_s: float, event_id: str
             tx.update(
                 MESSAGES, reach, row.message_id, content=text, state=MESSAGE_STATES[closing.status], sources=sources,
                 citations=citations, usage=usage_fields, error=error, stopped_by=(closing.stopped_by or {}).get("name"),
+                refusal=live.refusal, suggestions=offered or None,
             )  # fmt: skip
         if row.session_id is not None:
             tx.update(SESSIONS, reach, row.session_id, updated_at=moment_s)
         tx.insert(OUTBOX, outbox)
 
-    return ClosingEvents(work=work, usage=usage, complete=complete, event_id=event_id)
+    return ClosingEvents(work=work, usage=usage, complete=complete, event_id=event_id, suggestions=offered)

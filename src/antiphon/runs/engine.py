@@ -23,9 +23,10 @@ from antiphon.core.runtime import Runtime
 from antiphon.core.tick import TickQueue
 from antiphon.flows.plan import Plan
 from antiphon.models.chat import ChatMessage, ChatModels
-from antiphon.protocol.events import RunError, RunStateChanged
+from antiphon.protocol.events import RunError, RunStateChanged, Suggestion
 from antiphon.protocol.topics import user_topic
 from antiphon.retrieve.passage import Retriever
+from antiphon.retrieve.whole_document import DocumentReader
 from antiphon.runs.beginning import question_event, started_event
 from antiphon.runs.closing import Closing, close_run
 from antiphon.runs.executor import Executor
@@ -33,6 +34,7 @@ from antiphon.runs.language import language_of
 from antiphon.runs.live import LiveRun
 from antiphon.runs.node import RunContext
 from antiphon.runs.pacing import LoadGauge
+from antiphon.runs.suggestions import suggestions_of
 from antiphon.storage.event_log.contract import EventLog
 from antiphon.storage.lexical.contract import SearchFilter
 from antiphon.storage.records.contract import Store, Transaction, Urgency
@@ -90,12 +92,14 @@ class RunEngine:
     def __init__(
         self, *, store: Store, log: EventLog, executor: Executor, plan: Callable[[WorkspaceRow], Plan], retriever: Retriever,
         models: ChatModels, runtime: Runtime, ticks: TickQueue, gauge: LoadGauge, limits: RunLimits, metrics: RunMetrics | None = None,
+        documents: DocumentReader | None = None,
     ) -> None:  # fmt: skip
         self._store = store
         self._log = log
         self._executor = executor
         self._plan = plan
         self._retriever = retriever
+        self._documents = documents
         self._models = models
         self._runtime = runtime
         self._ticks = ticks
@@ -223,7 +227,7 @@ class RunEngine:
             checkpoints.cancel()
             await asyncio.wait([checkpoints])
             live.close()
-            await self._close(live, closing)
+            await self._close(live, closing, question)
 
     async def _execute(self, live: LiveRun, question: Question) -> None:
         chinese = language_of(question.message.content) == "zh"
@@ -248,7 +252,7 @@ class RunEngine:
             run_id=live.run_id, scope=question.scope, workspace=question.workspace, question=question.message.content,
             language=question.workspace.language or language_of(question.message.content), model=live.row.model,
             history=question.history, filter=question.filter, workspace_ids=question.workspace_ids, seed=None, inputs={},
-            retriever=self._retriever, models=self._models, runtime=self._runtime, sink=live,
+            retriever=self._retriever, documents=self._documents, models=self._models, runtime=self._runtime, sink=live,
         )  # fmt: skip
 
     def _closing(self, live: LiveRun, inner: asyncio.Task[None]) -> Closing:
@@ -265,10 +269,22 @@ class RunEngine:
         _log.error("run_failed", run_id=live.run_id, exc_info=error)
         return Closing(status="failed", error=Internal("The answer could not be finished because of a defect in the server."))
 
-    async def _close(self, live: LiveRun, closing: Closing) -> None:
+    def _suggestions(self, live: LiveRun, closing: Closing, question: Question) -> list[dict[str, Any]]:
+        """Nothing after a refusal, nor after what a suggestion asked for."""
+        if closing.status != "completed" or live.refusal is not None or "whole_document" in live.facts:
+            return []
+        return suggestions_of(
+            live.passages, language=question.workspace.language or language_of(question.message.content),
+            session_id=live.row.session_id, new_id=lambda: self._runtime.ids.new("sug"),
+        )  # fmt: skip
+
+    async def _close(self, live: LiveRun, closing: Closing, question: Question) -> None:
         """Record first, then `complete`. A disk that is full is tried again until it is not, or the next start does it."""
         failpoint("run.before_final_commit")
-        events = close_run(live, closing, moment_s=self._runtime.clock.now(), event_id=self._runtime.ids.new("evt"))
+        events = close_run(
+            live, closing, moment_s=self._runtime.clock.now(), event_id=self._runtime.ids.new("evt"),
+            suggestions=self._suggestions(live, closing, question),
+        )  # fmt: skip
         while True:
             try:
                 await self._store.write(events.work)
@@ -286,6 +302,8 @@ class RunEngine:
             live.append(_error_event(closing.error))
         live.append(events.complete, event_id=events.event_id)
         failpoint("run.after_complete")
+        for suggestion in events.suggestions:
+            live.append(Suggestion(**suggestion))
         live.state = closing.status
         self._observe(live, closing)
         self._tell_user(live)

@@ -16,6 +16,7 @@ from typing import Any
 from antiphon.core.failpoints import failpoint
 from antiphon.core.runtime import Runtime
 from antiphon.core.tick import TickQueue
+from antiphon.models.quotation import QuotedText
 from antiphon.protocol.events import (
     AnswerChunk,
     Citation,
@@ -26,6 +27,7 @@ from antiphon.protocol.events import (
     NodeOutput,
     NodeStarted,
     ReasoningChunk,
+    Refusal,
     Sources,
     Status,
 )
@@ -78,6 +80,8 @@ class LiveRun:
         self._reasoning_length = 0
         self._parts: list[str] = []
         self._length = 0
+        self._arrived = 0
+        self._quoted: list[tuple[int, int]] = []
         self._nodes: dict[str, dict[str, Any]] = {}
         self._node_texts: dict[tuple[str, str], _NodeText] = {}
         self._dirty_nodes: list[_NodeText] = []
@@ -90,6 +94,8 @@ class LiveRun:
         self.finish_reason: str | None = None
         self.facts: dict[str, Any] = {}
         self.sources_sent = False
+        self.refusal: dict[str, Any] | None = None
+        self.passages: list[Passage] = []
 
     # --- what others read -----------------------------------------------------------------------------------------------
 
@@ -157,15 +163,24 @@ class LiveRun:
 
     # --- RunSink -------------------------------------------------------------------------------------------------------------
 
-    def status(self, phase: str, content: str, *, counts: Mapping[str, int] | None = None) -> None:
+    def status(self, phase: str, content: str, *, counts: Mapping[str, int] | None = None, progress: float | None = None) -> None:
         if not self.closed:
             self._pacer.flush_now()
-            self.append(Status(phase=phase, content=content, counts=dict(counts or {}), elapsed_ms=self.elapsed_ms))
+            event = Status(phase=phase, content=content, counts=dict(counts or {}), elapsed_ms=self.elapsed_ms)
+            if progress is not None:
+                event.progress = round(progress, 4)
+            self.append(event)
+
+    def refuse(self, refusal: Mapping[str, Any]) -> None:
+        if not self.closed and self.refusal is None:
+            self.refusal = dict(refusal)
+            self.append(Refusal(**self.refusal))
 
     def sources(self, passages: list[Passage]) -> None:
         if self.closed or self.sources_sent:
             return
         self.sources_sent = True
+        self.passages = list(passages)
         self.source_list = [source_of(n, passage) for n, passage in enumerate(passages, 1)]
         self.append(Sources(sources=self.source_list))
         failpoint("run.after_sources")
@@ -177,6 +192,9 @@ class LiveRun:
             self._waiting_since_s = self._clock.monotonic()
             if self.first_text_s is None:
                 self.first_text_s = self._waiting_since_s
+        if type(text) is QuotedText:
+            self._quoted.append((self._arrived, self._arrived + len(text)))
+        self._arrived += len(text)
         self._pending.append(text)
         self._pacer.nudge()
 
@@ -274,6 +292,8 @@ class LiveRun:
         self.append(AnswerChunk(content=piece, offset=offset))
         failpoint("run.after_chunk")
         for mark in self._scanner.feed(piece):
+            if any(start <= mark.start < end for start, end in self._quoted):
+                continue  # the document's own words
             for number in mark.numbers:
                 self._append_citation(number, mark)
 

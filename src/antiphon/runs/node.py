@@ -14,6 +14,7 @@ from antiphon.core.runtime import Runtime
 from antiphon.flows.descriptor import NodeDescriptor
 from antiphon.models.chat import ChatMessage, ChatModels
 from antiphon.retrieve.passage import Passage, Retriever
+from antiphon.retrieve.whole_document import DocumentReader
 from antiphon.storage.lexical.contract import SearchFilter
 from antiphon.storage.records.rows import WorkspaceRow
 
@@ -39,14 +40,20 @@ class TextStream(Protocol):
 class RunSink(Protocol):
     """What the run engine does with what nodes tell: it becomes events. None of these waits."""
 
-    def status(self, phase: str, content: str, *, counts: Mapping[str, int] | None = None) -> None: ...
+    def status(self, phase: str, content: str, *, counts: Mapping[str, int] | None = None, progress: float | None = None) -> None:
+        """`progress`: 0 to 1, of what `counts` count."""
+        ...
 
     def sources(self, passages: list[Passage]) -> None:
         """Exactly once per retrieving run; the order gives the numbers [1], [2], ..."""
         ...
 
+    def refuse(self, refusal: Mapping[str, Any]) -> None:
+        """The answer is a refusal (runs/refusal.py); its words come by `answer`."""
+        ...
+
     def answer(self, text: str) -> None:
-        """A piece of the answer; marks in it become citations."""
+        """A piece of the answer; marks in it become citations, but for those in a `QuotedText`."""
         ...
 
     def reasoning(self, text: str) -> None: ...
@@ -68,7 +75,7 @@ class RunSink(Protocol):
 class RunContext:
     """Everything of one run that nodes may use. `history` is oldest first, without the question itself, already limited.
 
-    `language` is `zh` or `en`, told from the question. `seed` None: not fixed.
+    `language` is `zh` or `en`, told from the question. `seed` None: not fixed. `documents` None: no document can be read as a whole.
     """
 
     run_id: str
@@ -83,6 +90,7 @@ class RunContext:
     seed: int | None
     inputs: Mapping[str, Any]
     retriever: Retriever
+    documents: DocumentReader | None = None
     models: ChatModels
     runtime: Runtime
     sink: RunSink

@@ -10,6 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from enum import Enum
+from itertools import groupby
+
+from antiphon.models.quotation import QuotedText
 
 OnText = Callable[[str], None]
 
@@ -80,9 +83,10 @@ class PushTextStream:
                 self._wake()
 
     def listen(self, on_text: OnText) -> None:
-        """What is there already comes now, in one piece; later pieces in the writer's call."""
-        if self._pieces:
-            on_text(self.text)
+        """What is there already comes now, in one piece (quoted text apart); later pieces in the writer's call."""
+        for quoted, pieces in groupby(self._pieces, key=_is_quoted):
+            text = "".join(pieces)
+            on_text(QuotedText(text) if quoted else text)
         if self._state is StreamState.OPEN:
             self._listeners += (on_text,)
 
@@ -130,6 +134,10 @@ class PushTextStream:
         for waker in wakers:
             if not waker.done():
                 waker.set_result(None)
+
+
+def _is_quoted(piece: str) -> bool:
+    return isinstance(piece, QuotedText)
 
 
 def _call_all(listeners: tuple[OnText, ...], text: str) -> None:

@@ -111,6 +111,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
 
 SOCKET_ONLY: Final[frozenset[str]] = frozenset({
     "hello", "auth_refresh", "subscribe", "unsubscribe", "pong", "chat_message", "stop", "history",
+    "suggestion_dismiss",
 })  # fmt: skip
 """Verbs that are command frames of the realtime protocol (and of POST /commands where they need no connection), not routes."""
 

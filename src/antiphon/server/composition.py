@@ -47,6 +47,7 @@ from antiphon.plugins.manager import Plugins, load_plugins
 from antiphon.protocol.events import Event
 from antiphon.protocol.topics import workspace_topic
 from antiphon.retrieve.lexical import LexicalRetriever
+from antiphon.retrieve.whole_document import StoredDocuments
 from antiphon.runs.assistant import default_assistant
 from antiphon.runs.engine import RunEngine, RunLimits
 from antiphon.runs.executor import Executor
@@ -170,6 +171,7 @@ class House:
         self.runs = RunEngine(
             store=stores.store, log=stores.log, executor=Executor(self.plugins.implementations(), runtime),
             plan=lambda _workspace: assistant, retriever=self.retriever, models=self.models, runtime=runtime, ticks=self.ticks,
+            documents=StoredDocuments(stores.store, stores.index),
             gauge=self.gauge, metrics=MeteredRuns(self.metrics),
             limits=RunLimits(
                 max_runs=settings.runs.max, timeout_s=settings.run.timeout_s, checkpoint_s=settings.runs.checkpoint_s

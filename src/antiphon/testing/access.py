@@ -140,6 +140,7 @@ EXPECTED: Final[Mapping[str, Rule]] = {
     "session_export": Rule("viewer", _session, session=True),
     "message_list": Rule("viewer", _session, session=True),
     "model_list": Rule("signed_in", _none, named=False),
+    "suggestion_dismiss": Rule("author", lambda o: {**_session(o), "suggestion_id": "sug_none"}, session=True),
     "chat_message": Rule("viewer", lambda o: {**_session(o), "content": "And now?"}, session=True),
     "history": Rule("viewer", lambda o: {"topic": f"session:{o.session_id}"}, session=True),
     "session_open": Rule("viewer", lambda o: {"workspace_id": o.workspace_id, "reference": o.session_id}, session=True),

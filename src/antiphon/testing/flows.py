@@ -33,11 +33,18 @@ class RecordingSink:
 
     events: list[Event] = field(default_factory=list[Event])
 
-    def status(self, phase: str, content: str, *, counts: Mapping[str, int] | None = None) -> None:
+    def status(
+        self, phase: str, content: str, *, counts: Mapping[str, int] | None = None, progress: float | None = None
+    ) -> None:  # fmt: skip
+        if progress is not None:
+            self.events.append(("progress", progress))
         self.events.append(("status", (phase, content, dict(counts or {}))))
 
     def sources(self, passages: list[Passage]) -> None:
         self.events.append(("sources", list(passages)))
+
+    def refuse(self, refusal: Mapping[str, Any]) -> None:
+        self.events.append(("refusal", dict(refusal)))
 
     def answer(self, text: str) -> None:
         self.events.append(("answer", text))
@@ -103,8 +110,10 @@ class FixedRetriever:
         *,
         k: int,
         filter: SearchFilter | None = None,  # noqa: A002 - the contract's
+        earlier: Sequence[str] = (),
     ) -> Retrieved:
-        self.calls.append({"scope": scope, "workspace_ids": workspace_ids, "query": query, "k": k, "filter": filter})
+        call = {"scope": scope, "workspace_ids": workspace_ids, "query": query, "k": k, "filter": filter}
+        self.calls.append({**call, "earlier": list(earlier)} if earlier else call)
         return self.result
 
 

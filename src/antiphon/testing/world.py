@@ -5,6 +5,7 @@ Runs, retrieval and page pictures are fakes that answer without doing anything. 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -99,6 +100,7 @@ class TitleRetriever:
         *,
         k: int,
         filter: SearchFilter | None = None,  # noqa: A002
+        earlier: Sequence[str] = (),  # noqa: ARG002 - the contract's
     ) -> Retrieved:
         where = {"workspace_id": ("in", workspace_ids), "deleted_at": None, "name": ("contains", query)}
         rows = await self._store.read(lambda tx: tx.find(DOCUMENTS, scope, where, limit=k))

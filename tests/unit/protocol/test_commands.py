@@ -22,6 +22,7 @@ from antiphon.protocol.commands import (
 )
 
 LEAST: dict[type[Payload], dict[str, Any]] = {
+    commands.SuggestionDismiss: {"session_id": "ses_1", "suggestion_id": "sug_1"},
     Hello: {}, AuthRefresh: {}, Subscribe: {"topic": "session:s"}, Unsubscribe: {"topic": "session:s"}, ChatMessage: {"content": "?"}, Stop: {},
     History: {"topic": "session:s"}, Pong: {},
 }  # fmt: skip
@@ -57,7 +58,7 @@ def test_a_question_with_everything() -> None:
     given = {
         "content": "什么？", "session_id": "ses_1", "workspace_id": "ws_1", "attachments": [{"document_id": "doc_1"}],
         "model": "extractive", "parent_id": "msg_1", "draft": "d", "on_busy": "interrupt",
-        "scope": {"workspace_ids": ["ws_1"], "document_ids": [], "tags": ["a"], "paths": ["b/"]},
+        "scope": {"workspace_ids": ["ws_1"], "document_ids": [], "tags": ["a"], "paths": ["b/"], "section": ["A"]},
     }  # fmt: skip
     question = msgspec.convert(given, ChatMessage)
     assert msgspec.to_builtins(question) == given

@@ -33,6 +33,7 @@ OF_THE_PROTOCOL = {
     "complete", "error", "session_created", "session_deleted", "run_state", "notice", "session_updated", "message_updated",
     "message_deleted", "document_progress", "document_ready", "document_failed", "document_deleted", "welcome", "ack",
     "subscribed", "unsubscribed", "snapshot", "ping", "token_expiring", "draining",
+    "refusal", "suggestion", "suggestion_dismissed",
 }  # fmt: skip
 SPLICED = {"type", "seq", "prev_seq", "timestamp"}
 

@@ -10,7 +10,7 @@ from antiphon.access.identity import Identity, Role
 from antiphon.access.scope import Action, Scope, scope, system_scope
 from antiphon.core.errors import RetrievalFailed
 from antiphon.core.ids import UserId, WorkspaceId
-from antiphon.retrieve.lexical import LexicalRetriever, choose_terms, coverage_of, term_weights
+from antiphon.retrieve.lexical import LexicalRetriever, choose_terms, coverage_of, term_weights, within_budget
 from antiphon.storage.lexical.contract import Chunk, SearchFilter
 from antiphon.storage.lexical.sqlite import SqliteLexicalIndex
 from antiphon.storage.lexical.tokens import TOKENISER_VERSION, index_tokens
@@ -116,6 +116,37 @@ async def test_several_workspaces_are_fused_and_scope_comes_first(house: House) 
     narrow = await house.ask("otter", "ws_1", "ws_2", within=within)
     assert [passage.document_id for passage in narrow.passages] == ["doc_2"]
     assert (narrow.searched, narrow.nearest) == (1, ["doc_2.pdf"])
+
+
+async def test_what_was_asked_before_counts_less(house: House) -> None:
+    await house.add("doc_1", "Otters sleep at noon.")
+    await house.add("doc_2", "Bears sleep in winter.")
+    await house.add("doc_3", "Otters eat fish.")
+    later = await house.retriever.retrieve(EVERYTHING, ["ws_1"], "And when do they sleep?", k=3, earlier=["What do otters eat?"])
+    assert [passage.document_id for passage in later.passages] == ["doc_1", "doc_3", "doc_2"]
+    alone = await house.ask("And when do they sleep?", k=3)
+    assert {passage.document_id for passage in alone.passages} == {"doc_1", "doc_2"}
+    bears = await house.retriever.retrieve(EVERYTHING, ["ws_1"], "When do bears sleep?", k=3, earlier=["What do otters eat?"])
+    assert bears.passages[0].document_id == "doc_2", "the question's own words decide"
+    why = await house.retriever.retrieve(EVERYTHING, ["ws_1"], "Why?", k=1, earlier=["", "Do bears sleep in winter?"])
+    assert [passage.document_id for passage in why.passages] == ["doc_2"], (
+        "a question without words of its own is about the turns before"
+    )
+
+
+async def test_common_terms_order_what_the_rare_ones_found(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antiphon.retrieve.lexical.MOST_POSTINGS", 3)
+    for number, text in enumerate(["pond moss", "pond otter", "beaver", *["otter"] * 4, *["x"] * 9]):
+        await house.add(f"doc_{number}", text)
+    found = await house.ask("otter beaver pond", k=4)  # `otter` is in five chunks: not searched for
+    assert [passage.document_id for passage in found.passages] == ["doc_2", "doc_1", "doc_0"]
+
+
+def test_a_search_reads_no_more_than_its_budget() -> None:
+    postings = {"a": 1, "b": 50, "c": 60, "d": 100}
+    assert within_budget(list(postings), postings, 120) == ["a", "b", "c"]
+    assert within_budget(list(postings), postings, 10) == ["a", "b"], "two terms in any case"
+    assert within_budget([], {}, 10) == []
 
 
 async def test_a_filter_narrows(house: House) -> None:

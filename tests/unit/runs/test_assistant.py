@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from antiphon.flows.codec import load_definition, save_definition
+from antiphon.flows.definition import FlowDefinition
 from antiphon.flows.validate import validate
 from antiphon.models.chat import ChatMessage
+from antiphon.models.extractive import ExtractiveChat
+from antiphon.retrieve.evidence import LEAST_EVIDENCE
 from antiphon.retrieve.passage import Retrieved
 from antiphon.runs.assistant import default_assistant
 from antiphon.runs.nodes.builtin import antiphon_nodes
@@ -38,7 +42,9 @@ def test_every_built_in_node_is_used() -> None:
     assert {node.type for node in default_assistant().nodes} == {node.descriptor.type for node in TYPES}
 
 
-async def ask(mode: str = "documents_only", result: Retrieved = PASSAGES, **context: Any) -> tuple[ScriptedChat, RecordingSink]:
+async def ask(
+    mode: str = "documents_only", result: Retrieved = PASSAGES, definition: FlowDefinition | None = None, **context: Any
+) -> tuple[ScriptedChat, RecordingSink]:
     runtime = simulated_runtime()
     model = ScriptedChat(runtime, ("It is ", "so [1]."))
     sink = RecordingSink()
@@ -51,8 +57,9 @@ async def ask(mode: str = "documents_only", result: Retrieved = PASSAGES, **cont
         workspace=workspace,
         **context,
     )
-    execution = await run_flow(default_assistant(), TYPES, context=run)
-    assert execution.result == {"text": "It is so [1]."}
+    execution = await run_flow(definition or default_assistant(), TYPES, context=run)
+    if model.requests:
+        assert execution.result == {"text": "It is so [1]."}
     return model, sink
 
 
@@ -108,6 +115,77 @@ async def test_nothing_found_is_told_to_the_model(language: str, words: str) -> 
     assert sink.of("sources") == [[]]
 
 
+LOW = structs.replace(PASSAGES, evidence=LEAST_EVIDENCE - 0.01, searched=1234)
+
+
+def refusing() -> FlowDefinition:
+    """The assistant with a chat model that refuses."""
+    definition = default_assistant()
+    nodes = [structs.replace(n, settings={"low_evidence": "refuse"}) if n.id == "answer" else n for n in definition.nodes]
+    return structs.replace(definition, nodes=nodes)
+
+
+async def test_documents_only_refuses_without_asking_the_model_where_the_flow_wants_it() -> None:
+    model, sink = await ask(result=LOW, definition=refusing())
+    assert model.requests == []
+    assert sink.of("sources") == [LOW.passages], "the nearest passages can be looked at"
+    nearest = [{"document_id": "doc_a", "title": "Title of doc_a"}, {"document_id": "doc_b", "title": "Title of doc_b"}]
+    assert sink.of("refusal") == [{"reason": "low_evidence", "nearest": nearest, "searched": 1234, "workspaces": 1}]
+    assert sink.text == (
+        "Nothing in these documents says anything about this.\n\nSearched: 1,234 passages of 1 workspace. "
+        "The nearest documents: “Title of doc_a”, “Title of doc_b”."
+    )
+    assert sink.of("finish") == ["refusal"]
+
+
+async def test_a_refusal_in_chinese() -> None:
+    _, sink = await ask(result=LOW, language="zh", definition=refusing())
+    assert sink.text == (
+        "这些文档里没有提到相关的内容。\n\n已检索1 个工作区的 1,234 个段落。最接近的文档：《Title of doc_a》、《Title of doc_b》。"
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "definition", "result"),
+    [
+        ("open", refusing(), LOW), ("open", default_assistant(), LOW), ("documents_only", default_assistant(), LOW),
+        ("documents_only", refusing(), Retrieved(passages=[], coverage=0.0, searched=0)),
+    ],
+)  # fmt: skip
+async def test_otherwise_the_model_is_asked_and_a_warning_told(mode: str, definition: FlowDefinition, result: Retrieved) -> None:
+    model, sink = await ask(mode, result=result, definition=definition)
+    assert len(model.requests) == 1
+    assert [phase for phase, *_ in sink.of("status")] == ["retrieving", "retrieving", "low_evidence", "generating"]
+    assert sink.of("refusal") == []
+
+
+async def test_in_a_conversation_the_model_is_asked_and_the_warning_told() -> None:
+    """ "Shorter, please" is about what was said, not about the documents."""
+    runtime = simulated_runtime()
+    model, sink = ScriptedChat(runtime), RecordingSink()
+    history = [ChatMessage(role="user", content="How long is the leave?"), ChatMessage(role="assistant", content="20 days [1].")]
+    context = run_context(
+        question="Shorter, please", history=history, retriever=FixedRetriever(LOW), runtime=runtime, sink=sink,
+        models=ScriptedModels({"m": model}),
+    )  # fmt: skip
+    await run_flow(refusing(), TYPES, context=context)
+    assert len(model.requests) == 1
+    assert "low_evidence" in [phase for phase, *_ in sink.of("status")]
+
+
+async def test_without_a_model_little_evidence_is_refused_in_every_mode() -> None:
+    runtime = simulated_runtime()
+    sink = RecordingSink()
+    workspace = WorkspaceRow(id="ws_1", slug="d", name="D", mode="open", created_at=0.0)
+    context = run_context(
+        question="Passage number?", retriever=FixedRetriever(LOW), runtime=runtime, sink=sink, workspace=workspace,
+        models=ScriptedModels({"extractive": ExtractiveChat(runtime)}),
+    )  # fmt: skip
+    await run_flow(default_assistant(), TYPES, context=context)
+    assert sink.text.startswith("Nothing in these documents")
+    assert len(sink.of("refusal")) == 1
+
+
 async def test_a_follow_up_is_searched_with_what_came_before() -> None:
     retriever = FixedRetriever(PASSAGES)
     history = [ChatMessage(role="user", content="How long is the leave?"), ChatMessage(role="assistant", content="20 days [1].")]
@@ -117,7 +195,7 @@ async def test_a_follow_up_is_searched_with_what_came_before() -> None:
         models=ScriptedModels({"m": (model := ScriptedChat(runtime))}),
     )  # fmt: skip
     await run_flow(default_assistant(), TYPES, context=context)
-    assert retriever.calls[0]["query"] == "Why?\nHow long is the leave"
+    assert (retriever.calls[0]["query"], retriever.calls[0]["earlier"]) == ("Why?", ["How long is the leave?"])
     assert [message.role for message in model.requests[0].messages] == ["system", "user", "assistant", "user"]
 
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from antiphon.core.tick import TickQueue
+from antiphon.models.quotation import QuotedText
 from antiphon.retrieve.passage import Passage
 from antiphon.runs.live import MAX_DELTA_CHARACTERS, MAX_OUTPUT_CHARACTERS, LiveRun
 from antiphon.runs.pacing import LoadGauge
@@ -203,3 +204,14 @@ async def test_a_run_without_session_has_one_topic() -> None:
     await house.runtime.advance(0)
     assert await house.kinds("run:run_1") == ["answer_chunk"]
     assert "session_id" not in (await house.frames("run:run_1"))[0]
+
+
+async def test_a_mark_in_quoted_text_is_the_documents_own(house: House) -> None:
+    house.run.sources(PASSAGES)
+    for piece in (QuotedText("As shown [2] by them [1"), " [1]", QuotedText("【2】"), " [2]"):
+        house.run.answer(piece)
+    await house.runtime.advance(0)
+    text = house.run.text
+    assert text == "As shown [2] by them [1 [1]【2】 [2]"
+    assert [(c["n"], text[c["start"] : c["end"]]) for c in house.run.citations] == [(1, "[1]"), (2, "[2]")]
+    assert [c["start"] for c in house.run.citations] == [24, 31]

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from antiphon.flows.definition import NodeDefinition
+from antiphon.flows.descriptor import Port
 from antiphon.models.chat import ChatMessage
 from antiphon.runs.node import NodeContext, NodeType
 from antiphon.runs.nodes.builtin import antiphon_nodes
 from antiphon.runs.nodes.condense import CONDENSE, CondenseNode, join_turns, own_terms
-from antiphon.testing.flows import flow, run_context, run_flow
+from antiphon.testing.flows import flow, function_node, run_context, run_flow
 
 
 def talk(*turns: str) -> list[ChatMessage]:
@@ -68,16 +69,34 @@ async def run(nodes: list[NodeType], question: str = "Why?", **settings: object)
     return (await run_flow(definition, nodes, context=context)).result["text"]
 
 
-async def test_the_node() -> None:
-    assert await run(antiphon_nodes()) == "Why?\nHow long is the leave"
-    assert await run(antiphon_nodes(), turns=0) == "Why?"
-    assert await run(antiphon_nodes(), "Which pension plan applies abroad?") == "Which pension plan applies abroad?"
+async def test_the_question_is_searched_and_the_turns_before_go_beside_it() -> None:
+    for turns, expected in ((2, ["How long is the leave?", "Where is the garage?"]), (1, ["How long is the leave?"]), (0, [])):
+        got: dict[str, object] = {}
+
+        async def keep(context: object, inputs: dict[str, object], kept: dict[str, object] = got) -> None:
+            kept.update(inputs)
+
+        ports = [Port(name="query", type="text"), Port(name="earlier", type="json")]
+        types = [*antiphon_nodes(), function_node(keep, "keep", inputs=ports, output=True)]
+        condense = NodeDefinition(id="c", type="condense", settings={"turns": turns})
+        edges = [("q.question", "c.question"), ("h.messages", "c.history"), ("c.query", "k.query"), ("c.earlier", "k.earlier")]
+        context = run_context(question="Why?", history=talk("What?", "Where is the garage?", "How long is the leave?"))
+        await run_flow(flow({"q": "question", "h": "history", "c": condense, "k": "keep"}, edges), types, context=context)
+        assert got == {"query": "Why?", "earlier": expected}
 
 
-async def test_the_threshold_is_a_setting() -> None:
+async def test_joined() -> None:
+    assert await run(antiphon_nodes(), method="join") == "Why?\nHow long is the leave"
+    assert await run(antiphon_nodes(), method="join", turns=0) == "Why?"
+    assert (
+        await run(antiphon_nodes(), "Which pension plan applies abroad?", method="join") == "Which pension plan applies abroad?"
+    )
+
+
+async def test_the_threshold_of_joining_is_a_setting() -> None:
     question = "Which pension plan applies abroad?"
-    assert await run(antiphon_nodes(), question, alone_terms=9) == f"{question}\nHow long is the leave"
-    assert await run(antiphon_nodes(), alone_terms=0) == "Why?"
+    assert await run(antiphon_nodes(), question, method="join", alone_terms=9) == f"{question}\nHow long is the leave"
+    assert await run(antiphon_nodes(), method="join", alone_terms=0) == "Why?"
 
 
 async def test_the_seam_for_a_model() -> None:
@@ -88,5 +107,5 @@ async def test_the_seam_for_a_model() -> None:
             return f"{question} {len(history)}".upper()
 
     types = [node for node in antiphon_nodes() if node.descriptor.type != "condense"]
-    shouting = NodeType(descriptor=CONDENSE, implementation=CondenseNode({"join": Shout()}))
+    shouting = NodeType(descriptor=CONDENSE, implementation=CondenseNode({"weigh": Shout()}))
     assert await run([*types, shouting]) == "WHY? 2"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from antiphon.core.errors import RetrievalFailed
 from antiphon.flows.definition import NodeDefinition, Retry
 from antiphon.flows.descriptor import Port
+from antiphon.retrieve.evidence import LEAST_EVIDENCE
 from antiphon.retrieve.passage import Retrieved
 from antiphon.runs.nodes.builtin import antiphon_nodes
 from antiphon.storage.lexical.contract import SearchFilter
@@ -45,6 +47,31 @@ async def test_asks_within_the_scope_and_gives_the_passages() -> None:
         {"scope": context.scope, "workspace_ids": ["ws_1", "ws_2"], "query": "Leave?", "k": 6, "filter": restriction}
     ]
     assert got == {"passages": FOUND.passages, "coverage": 0.75, "nearest": ["Handbook"]}
+
+
+async def test_says_how_much_the_passages_say() -> None:
+    for value, low in ((None, False), (LEAST_EVIDENCE, False), (LEAST_EVIDENCE - 0.001, True)):
+        result = structs.replace(FOUND, evidence=value)
+        got = await evidence_of_node(FixedRetriever(result), filter=SearchFilter(document_ids=["a", "b"]))
+        assert got == {
+            "low": low, "value": value, "coverage": 0.75, "searched": 1234, "workspaces": 1, "documents": 2,
+            "nearest": [{"document_id": "doc_a", "title": "Title of doc_a"}, {"document_id": "doc_b", "title": "Title of doc_b"}],
+        }  # fmt: skip
+    assert (await evidence_of_node(FixedRetriever(Retrieved(passages=[], coverage=0.0))))["low"], "nothing was found"
+
+
+async def evidence_of_node(retriever: FixedRetriever, **context: Any) -> dict[str, Any]:
+    got: dict[str, Any] = {}
+
+    async def keep(context: object, inputs: dict[str, Any]) -> None:
+        got.update(inputs["evidence"])
+
+    types = [*antiphon_nodes(), function_node(keep, "keep", inputs=[Port(name="evidence", type="json")], output=True)]
+    definition = flow(
+        {"q": "question", "r": "retrieve", "keep": "keep"}, [("q.question", "r.query"), ("r.evidence", "keep.evidence")]
+    )
+    await run_flow(definition, types, context=run_context(retriever=retriever, **context))
+    return got
 
 
 async def test_tells_before_and_after_and_the_sources_once() -> None:

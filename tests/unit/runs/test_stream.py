@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from antiphon.models.quotation import QuotedText
 from antiphon.runs.stream import PushTextStream, StreamState
 from antiphon.testing.simulated import simulated_runtime
 
@@ -202,3 +203,12 @@ def test_every_reader_gets_the_same_text(pieces: list[str], data: st.DataObject)
             assert "".join(texts) == "".join(pieces)
 
     asyncio.run(scenario())
+
+
+def test_a_late_listener_gets_quoted_text_apart() -> None:
+    stream = PushTextStream()
+    for piece in (QuotedText("a"), QuotedText("b"), "c", "d", QuotedText("e")):
+        stream.write(piece)
+    got: list[str] = []
+    stream.listen(got.append)
+    assert [(type(piece), piece) for piece in got] == [(QuotedText, "ab"), (str, "cd"), (QuotedText, "e")]

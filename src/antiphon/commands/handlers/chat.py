@@ -30,6 +30,7 @@ from antiphon.storage.records.contract import Transaction
 from antiphon.storage.records.rows import DOCUMENTS, RUNS, SESSIONS, WORKSPACES, RunRow, WorkspaceRow
 
 MAX_SCOPE_IDS = 1000
+MAX_SECTION_DEPTH = 20
 SCOPE_KINDS = ("workspace_ids", "document_ids", "tags", "paths")
 
 
@@ -112,6 +113,10 @@ def _question_scope(
     for kind in SCOPE_KINDS:
         if len(getattr(chosen, kind) or ()) > MAX_SCOPE_IDS:
             raise BadRequest(f"`scope.{kind}` may name {MAX_SCOPE_IDS} at most.")
+    if chosen.section is not None and len(chosen.document_ids or ()) != 1:
+        raise BadRequest("`scope.section` needs exactly one document in `scope.document_ids`: whose section it is.")
+    if len(chosen.section or ()) > MAX_SECTION_DEPTH:
+        raise BadRequest(f"`scope.section` may be {MAX_SECTION_DEPTH} headings deep at most.")
     for workspace_id in chosen.workspace_ids or ():
         if tx.get(WORKSPACES, call.reach, workspace_id) is None:
             raise missing("workspace", workspace_id)
@@ -120,7 +125,8 @@ def _question_scope(
         if document is None or document.deleted_at is not None:
             raise missing("document", document_id)
     workspace_ids = list(dict.fromkeys(chosen.workspace_ids or [workspace.id]))
-    return workspace_ids, SearchFilter(document_ids=chosen.document_ids, tags=chosen.tags, paths=chosen.paths)
+    found = SearchFilter(document_ids=chosen.document_ids, tags=chosen.tags, paths=chosen.paths, section=chosen.section)
+    return workspace_ids, found
 
 
 def _submission(call: Call[Services], payload: ChatMessage, workspace: WorkspaceRow, model: str) -> Submission:

@@ -21,6 +21,8 @@ from antiphon.commands.services import Services
 from antiphon.commands.table import Call, Command, Result, Right
 from antiphon.conversations.export import session_as_json, session_as_markdown
 from antiphon.conversations.sessions import session_json
+from antiphon.conversations.suggestions import dismiss_suggestion
+from antiphon.protocol.commands import SuggestionDismiss
 
 
 async def session_create(call: Call[Services], payload: SessionCreate) -> Result:
@@ -57,6 +59,15 @@ async def session_delete(call: Call[Services], payload: SessionOne) -> Result:
     return {"id": payload.session_id, "deleted": True}
 
 
+async def suggestion_dismiss(call: Call[Services], payload: SuggestionDismiss) -> Result:
+    services = call.services
+    await services.sessions.demand_author(call.caller, call.reach, payload.session_id)
+    dismissed = await dismiss_suggestion(
+        services.store, services.log.append, call.reach, payload.session_id, payload.suggestion_id
+    )  # fmt: skip
+    return {"session_id": payload.session_id, "suggestion_id": payload.suggestion_id, "dismissed": dismissed}
+
+
 async def message_list(call: Call[Services], payload: MessageList) -> Result:
     """Oldest first; `next_cursor` is the `before` of the page of older messages."""
     rows, older = await call.services.messages.page(call.reach, payload.session_id, before=payload.before, limit=payload.limit)
@@ -74,6 +85,10 @@ async def session_export(call: Call[Services], payload: SessionExport) -> Result
 
 
 COMMANDS: list[Command[Any, Services]] = [
+    Command(
+        verb="suggestion_dismiss", payload=SuggestionDismiss, right=Right.VIEWER, handler=suggestion_dismiss, socket=True,
+        summary="Takes a suggestion back, on every device.",
+    ),
     Command(
         verb="session_create", payload=SessionCreate, right=Right.VIEWER, handler=session_create,
         summary="Makes a conversation, private to the caller.",

@@ -18,6 +18,7 @@ from antiphon.runs.nodes.output import OUTPUT, OutputNode
 from antiphon.runs.nodes.question import QUESTION, QuestionNode
 from antiphon.runs.nodes.retrieve import RETRIEVE, RetrieveNode
 from antiphon.runs.nodes.template import TEMPLATE, TemplateNode
+from antiphon.runs.nodes.whole_document import WHOLE_DOCUMENT, WholeDocumentNode
 
 _hookimpl: Final = HookimplMarker("antiphon")
 
@@ -28,6 +29,7 @@ def antiphon_nodes() -> list[NodeType]:
         NodeType(descriptor=QUESTION, implementation=QuestionNode()),
         NodeType(descriptor=HISTORY, implementation=HistoryNode()),
         NodeType(descriptor=CONDENSE, implementation=CondenseNode()),
+        NodeType(descriptor=WHOLE_DOCUMENT, implementation=WholeDocumentNode()),
         NodeType(descriptor=RETRIEVE, implementation=RetrieveNode()),
         NodeType(descriptor=TEMPLATE, implementation=TemplateNode()),
         NodeType(descriptor=CHAT_MODEL, implementation=ChatModelNode()),

@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from antiphon.flows.descriptor import NodeDescriptor, Port
-from antiphon.models.chat import ChatDelta, ChatMessage, ChatRequest, Evidence, OnDelta, ReasoningDelta, TextDelta
+from antiphon.models.chat import ChatDelta, ChatMessage, ChatRequest, ChatResult, Evidence, OnDelta, ReasoningDelta, TextDelta
+from antiphon.models.extractive import EXTRACTIVE_MODEL
 from antiphon.retrieve.passage import Passage
 from antiphon.runs.node import NodeContext
 from antiphon.runs.nodes import phrases
+from antiphon.runs.nodes.summary import summarise, summary_parts
+from antiphon.runs.refusal import Finding, as_finding, refusal_of, refusal_text
 
 CHAT_MODEL: Final = NodeDescriptor(
     type="chat_model",
@@ -24,6 +27,18 @@ CHAT_MODEL: Final = NodeDescriptor(
         Port(name="prompt", type="text", required=False, description="The user's message as the model gets it."),
         Port(name="history", type="messages", required=False),
         Port(name="passages", type="passages", required=False, description="The same, numbered, as evidence."),
+        Port(
+            name="evidence",
+            type="json",
+            required=False,
+            description="What `retrieve` says of its passages. Too little: a refusal, or a warning where general knowledge is allowed.",
+        ),
+        Port(
+            name="summary",
+            type="json",
+            required=False,
+            description="A whole document from `whole_document`: it is summed up, and the passages are its sentences.",
+        ),
     ],
     outputs=[
         Port(name="answer", type="stream[text]"),
@@ -37,6 +52,11 @@ CHAT_MODEL: Final = NodeDescriptor(
                 "maxLength": 200,
                 "default": None,
                 "description": "Id of the model; null: the one of the run.",
+            },
+            "low_evidence": {
+                "enum": ["warn", "refuse"],
+                "default": "warn",
+                "description": "When the passages say too little: warn and ask the model, or refuse where only documents may speak.",
             },
             "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 2, "default": None},
             "max_tokens": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000, "default": None},
@@ -56,16 +76,66 @@ class ChatModelNode:
     async def run(self, context: NodeContext, inputs: Mapping[str, Any]) -> None:
         run = context.run
         model_id, model = run.models.resolve(context.settings["model"] or run.model)
+        finding = as_finding(inputs["evidence"])
+        if finding is not None and finding.low:
+            if model_id == EXTRACTIVE_MODEL or _must_refuse(context, inputs, finding):
+                _refuse(context, finding, model_id)
+                return
+            warning = phrases.low_evidence(run.language, general_knowledge=run.workspace.mode == "open")
+            run.sink.status("low_evidence", warning, counts={"searched": finding.searched})
+            run.sink.record(low_evidence=True)
+        summary = inputs["summary"]
+        if summary is not None and model_id == EXTRACTIVE_MODEL:
+            await _sum_up(context, summary)
+            return
         request = _request(context, inputs, model_id)
+        if summary is not None:
+            run.sink.record(model=model_id)
+            self._told(context, await summarise(context, summary, request, model, _pass_on(context)))
+            return
         run.sink.record(model=model_id, prompt=_record(request))
         run.sink.status("generating", phrases.writing(run.language, model=model_id))
-        result = await model.stream(request, _pass_on(context))
+        self._told(context, await model.stream(request, _pass_on(context)))
+
+    @staticmethod
+    def _told(context: NodeContext, result: ChatResult) -> None:
+        run = context.run
         run.sink.usage(
             prompt_tokens=result.prompt_tokens,
             cached_prompt_tokens=result.cached_prompt_tokens,
             completion_tokens=result.completion_tokens,
         )
         run.sink.finish(result.finish_reason)
+
+
+async def _sum_up(context: NodeContext, summary: Mapping[str, Any]) -> None:
+    run = context.run
+    run.sink.record(model=EXTRACTIVE_MODEL)
+    run.sink.status("generating", phrases.writing(run.language, model=EXTRACTIVE_MODEL))
+    context.stream("reasoning")
+    write = context.stream("answer").write
+    for piece in summary_parts(summary, run.language):
+        write(piece)
+        await run.runtime.scheduler.sleep(0)
+    run.sink.finish("stop")
+
+
+def _must_refuse(context: NodeContext, inputs: Mapping[str, Any], finding: Finding) -> bool:
+    """Whether a model is not even asked: the flow wants it, only documents may speak, there are some, and nothing was said
+    before that the question could be about ("shorter, please")."""
+    wanted = context.settings["low_evidence"] == "refuse" and context.run.workspace.mode == "documents_only"
+    return wanted and finding.searched > 0 and not inputs["history"]
+
+
+def _refuse(context: NodeContext, finding: Finding, model_id: str) -> None:
+    run = context.run
+    run.sink.record(model=model_id, refused=True)
+    run.sink.refuse(refusal_of(finding))
+    context.stream("reasoning")
+    write = context.stream("answer").write
+    for piece in refusal_text(finding, run.language):
+        write(piece)
+    run.sink.finish("refusal")
 
 
 def _pass_on(context: NodeContext) -> OnDelta:

@@ -17,7 +17,7 @@ from antiphon.models.chat import ChatMessage
 from antiphon.runs.node import NodeContext
 from antiphon.storage.lexical.tokens import content_terms, query_terms
 
-_DEFAULT_METHOD: Final = "join"
+_DEFAULT_METHOD: Final = "weigh"
 _WORD: Final = re.compile(r"[㐀-䶿一-鿿豈-﫿぀-ヿ]{1,2}|[^\W_]+(?:['’\-][^\W_]+)*")
 """A word as budgets count them: two CJK characters, or a run of letters and digits."""
 
@@ -29,21 +29,28 @@ CONDENSE: Final = NodeDescriptor(
         Port(name="question", type="text", description="The question as asked."),
         Port(name="history", type="messages", required=False, description="Earlier messages, oldest first."),
     ],
-    outputs=[Port(name="query", type="text", description="What to search for.")],
+    outputs=[
+        Port(name="query", type="text", description="What to search for."),
+        Port(
+            name="earlier",
+            type="json",
+            description="What the user asked before, latest first; for `retrieve`, where it counts less.",
+        ),
+    ],
     settings_schema={
         "type": "object",
         "properties": {
             "method": {
-                "enum": [_DEFAULT_METHOD],
+                "enum": [_DEFAULT_METHOD, "join"],
                 "default": _DEFAULT_METHOD,
-                "description": "`join`: the question, then earlier user turns with decaying room; needs no model.",
+                "description": "`weigh`: the question, with earlier user turns beside it that count less. `join`: both in one text.",
             },
             "alone_terms": {
                 "type": "number",
                 "minimum": 0,
                 "maximum": 100,
                 "default": 1,
-                "description": "A question with more terms of its own than this is searched alone; a CJK pair counts half.",
+                "description": "Of `join`: a question with more terms of its own is searched alone; a CJK pair counts half.",
             },
             "turns": {
                 "type": "integer",
@@ -57,7 +64,7 @@ CONDENSE: Final = NodeDescriptor(
                 "minimum": 0,
                 "maximum": 200,
                 "default": 24,
-                "description": "Words taken from the latest earlier turn; each turn before it gives half as many.",
+                "description": "Of `join`: words taken from the latest earlier turn; each turn before it gives half as many.",
             },
         },
     },
@@ -69,6 +76,13 @@ class Condenser(Protocol):
     async def condense(self, question: str, history: Sequence[ChatMessage], context: NodeContext) -> str:
         """The query for `question`; `history` is oldest first."""
         ...
+
+
+class WeighEarlierTurns:
+    """The question as it is; the earlier turns go beside it (`CondenseNode`)."""
+
+    async def condense(self, question: str, history: Sequence[ChatMessage], context: NodeContext) -> str:  # noqa: ARG002
+        return question
 
 
 class JoinEarlierTurns:
@@ -110,8 +124,15 @@ def _first_words(text: str, count: int) -> str:
 
 class CondenseNode:
     def __init__(self, condensers: Mapping[str, Condenser] | None = None) -> None:
-        self._condensers: Mapping[str, Condenser] = condensers or {_DEFAULT_METHOD: JoinEarlierTurns()}
+        self._condensers: Mapping[str, Condenser] = condensers or {
+            _DEFAULT_METHOD: WeighEarlierTurns(),
+            "join": JoinEarlierTurns(),
+        }
 
     async def run(self, context: NodeContext, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-        condenser = self._condensers[context.settings["method"]]
-        return {"query": await condenser.condense(inputs["question"], inputs["history"] or [], context)}
+        method = context.settings["method"]
+        history: Sequence[ChatMessage] = inputs["history"] or []
+        query = await self._condensers[method].condense(inputs["question"], history, context)
+        turns = int(context.settings["turns"]) if method == _DEFAULT_METHOD else 0
+        earlier = [message.content for message in reversed(history) if message.role == "user"][:turns]
+        return {"query": query, "earlier": earlier}

@@ -26,5 +26,34 @@ def writing(language: str, *, model: str) -> str:
     return f"正在用 {model} 撰写回答" if language == "zh" else f"Writing the answer with {model}"
 
 
+def low_evidence(language: str, *, general_knowledge: bool) -> str:
+    if language == "zh":
+        return "文档中几乎没有与问题相关的内容" + ("，回答可能依据一般知识" if general_knowledge else "，请核对回答的来源")
+    ending = "the answer may rest on general knowledge" if general_knowledge else "check where the answer comes from"
+    return f"The documents say little about this; {ending}"
+
+
+def reading(language: str, *, title: str, sections: int, of: int) -> str:
+    if language == "zh":
+        return f"正在通读《{title}》，共 {of} 个部分" + ("" if sections == of else f"，取其中 {sections} 个")
+    return f"Reading all of “{title}” ({_count(of, 'section')}{'' if sections == of else f', the {sections} longest are used'})"
+
+
+def summarising(language: str, *, done: int, sections: int) -> str:
+    return f"正在逐部分总结：{done}/{sections}" if language == "zh" else f"Summarising section by section: {done} of {sections}"
+
+
+def sections_left_out(language: str, *, shown: int, total: int) -> str:
+    if language == "zh":
+        return f"（全文共 {total} 个部分，这里列出其中最长的 {shown} 个。）"
+    return f"(The document has {total} sections; these are the {shown} longest.)"
+
+
+def pages(language: str, first: int, last: int) -> str:
+    if language == "zh":
+        return f"第 {first} 页" if first == last else f"第 {first}–{last} 页"
+    return f"Page {first}" if first == last else f"Pages {first}–{last}"
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -8,19 +8,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from msgspec import to_builtins
+
 from antiphon.flows.descriptor import NodeDescriptor, Port
+from antiphon.retrieve.passage import Passage
 from antiphon.runs.node import NodeContext
 from antiphon.runs.nodes import phrases
+from antiphon.runs.refusal import finding_of
 
 RETRIEVE: Final = NodeDescriptor(
     type="retrieve",
     label="Retrieve",
     description="Searches the documents of the run's workspaces and announces the sources.",
-    inputs=[Port(name="query", type="text", description="What to search for.")],
+    inputs=[
+        Port(name="query", type="text", description="What to search for."),
+        Port(
+            name="earlier", type="json", required=False, description="What the user asked before, latest first: it counts less."
+        ),
+        Port(
+            name="instead",
+            type="passages",
+            required=False,
+            description="Passages that were chosen otherwise (a whole document): they are announced, and nothing is searched.",
+        ),
+    ],
     outputs=[
         Port(name="passages", type="passages", description="Best first; the order gives the numbers [1], [2], ..."),
         Port(name="coverage", type="number", description="Share of the query's terms that the passages hold, 0 to 1."),
         Port(name="nearest", type="json", description="Titles of the nearest documents, for a refusal."),
+        Port(name="evidence", type="json", description="Whether the passages speak of what was asked, and what was searched."),
     ],
     settings_schema={
         "type": "object",
@@ -41,6 +57,10 @@ RETRIEVE: Final = NodeDescriptor(
 class RetrieveNode:
     async def run(self, context: NodeContext, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         run = context.run
+        instead: list[Passage] | None = inputs["instead"]
+        if instead:
+            run.sink.sources(instead)
+            return {"passages": instead, "coverage": 1.0, "nearest": [], "evidence": None}
         chosen = run.filter.document_ids if run.filter is not None else None
         documents = len(chosen) if chosen is not None else None
         before = {"workspaces": len(run.workspace_ids), **({"documents": documents} if documents is not None else {})}
@@ -49,7 +69,9 @@ class RetrieveNode:
         query: str = inputs["query"]
         k = int(context.settings["k"] or run.workspace.k)
         began_s = run.runtime.clock.monotonic()
-        result = await run.retriever.retrieve(run.scope, run.workspace_ids, query, k=k, filter=run.filter)
+        result = await run.retriever.retrieve(
+            run.scope, run.workspace_ids, query, k=k, filter=run.filter, earlier=inputs["earlier"] or []
+        )
         retrieval_ms = round((run.runtime.clock.monotonic() - began_s) * 1000)
         after = {
             "passages": len(result.passages),
@@ -65,8 +87,15 @@ class RetrieveNode:
                 "k": k,
                 "mode": result.mode,
                 "coverage": result.coverage,
+                "evidence": result.evidence,
                 "chunk_ids": [passage.chunk_id for passage in result.passages],
                 "took_ms": retrieval_ms,
             }
         )
-        return {"passages": result.passages, "coverage": result.coverage, "nearest": result.nearest}
+        finding = finding_of(result, workspaces=len(run.workspace_ids), documents=documents)
+        return {
+            "passages": result.passages,
+            "coverage": result.coverage,
+            "nearest": result.nearest,
+            "evidence": to_builtins(finding),
+        }

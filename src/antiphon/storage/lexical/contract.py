@@ -44,11 +44,13 @@ class ScoredChunk(Struct, frozen=True, kw_only=True):
 
 
 class SearchFilter(Struct, frozen=True, kw_only=True):
-    """None: no restriction. An empty list matches nothing."""
+    """None: no restriction. An empty list matches nothing. `section`: the headings that a chunk must stand below, outermost
+    first (here an empty list restricts nothing)."""
 
     document_ids: list[str] | None = None
     tags: list[str] | None = None
     paths: list[str] | None = None
+    section: list[str] | None = None
 
 
 class LexicalIndex(Protocol):

@@ -238,6 +238,10 @@ def _filter_condition(given: SearchFilter | None) -> tuple[str, list[str]]:
             "OR substr(d.path, 1, length(p.value) + 1) = p.value || '/')"
         )
         values.append(json.dumps([path.rstrip("/") for path in given.paths]))
+    if given.section:
+        above = json.dumps(given.section, ensure_ascii=False)[:-1]  # as the column is written, up to what may follow
+        condition += " AND substr(c.heading_path, 1, length(?)) = ? AND substr(c.heading_path, length(?) + 1, 1) IN (']', ',')"
+        values += [above, above, above]
     return condition, values
 
 

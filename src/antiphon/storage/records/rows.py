@@ -89,7 +89,9 @@ class SessionRow(Row, frozen=True, kw_only=True):
 
 
 class MessageRow(Row, frozen=True, kw_only=True):
-    """`ordinal` counts from 1 inside the session. `content` of a streaming answer is its last checkpoint."""
+    """`ordinal` counts from 1 inside the session. `content` of a streaming answer is its last checkpoint.
+
+    `refusal`: of an answer that is one (runs/refusal.py). `suggestions`: what is offered after it and was not dismissed."""
 
     session_id: str
     workspace_id: str
@@ -109,6 +111,8 @@ class MessageRow(Row, frozen=True, kw_only=True):
     error: dict[str, Any] | None = None
     stopped_by: str | None = None
     created_at: float
+    refusal: dict[str, Any] | None = None
+    suggestions: list[dict[str, Any]] | None = None
 
 
 class RunRow(Row, frozen=True, kw_only=True):

@@ -186,6 +186,25 @@ class LexicalIndexSuite:
             assert await found(**nothing) == []
         assert await found(document_ids=["doc_last", *(f"x{n}" for n in range(40_000))]) == ["doc_last"]
 
+    async def test_a_section_is_a_path_of_headings(self, case: LexicalCase) -> None:
+        paths = {
+            "doc_1": ["A", "乙"],
+            "doc_2": ["A", "乙", "C"],
+            "doc_3": ["A"],
+            "doc_4": ["A", "乙x"],
+            "doc_5": ['A", "乙'],
+            "doc_6": [],
+        }
+        await self._fill(case, *(_chunk(document, "elm", heading_path=path) for document, path in paths.items()))
+
+        async def found(*section: str) -> set[str]:
+            return set(await self._found(case, "elm", given=SearchFilter(section=list(section))))
+
+        assert await found("A", "乙") == {"doc_1", "doc_2"}
+        assert await found("A") == {"doc_1", "doc_2", "doc_3", "doc_4"}
+        assert await found("乙") == set()
+        assert await found() == set(paths), "no headings restrict nothing"
+
     async def test_removal_goes_in_slices_and_by_version(self, case: LexicalCase) -> None:
         await self._fill(
             case, *(_chunk("doc_1", "elm", ordinal=n) for n in range(5)), *(_chunk("doc_1", "elm", version=2) for _ in range(2))
