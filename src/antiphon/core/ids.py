@@ -18,7 +18,9 @@ KeyId = NewType("KeyId", str)
 JobId = NewType("JobId", str)
 ConnectionId = NewType("ConnectionId", str)
 
-Prefix = Literal["usr", "ws", "doc", "ses", "msg", "run", "key", "job", "con", "req", "evt", "log", "lgn", "call", "src", "flow"]
+Prefix = Literal[
+    "usr", "ws", "doc", "ses", "msg", "run", "key", "job", "con", "req", "evt", "log", "lgn", "call", "src", "flow", "crl", "wat"
+]
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TIME_CHARACTERS = 7

@@ -22,7 +22,7 @@ async def test_an_address_needs_no_name_server():
 
 
 async def test_a_refusal_says_what_an_administrator_can_do():
-    with pytest.raises(UrlRefused, match="ANTIPHON_OUTGOING_ALLOW=model:inside.example:8080"):
+    with pytest.raises(UrlRefused, match=r"ANTIPHON_OUTGOING_ALLOW=model:inside\.example:8080"):
         await Guard(resolver=FakeNames(inside_example=[["10.0.0.1"]])).admit("http://inside.example:8080/", "model")
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,7 +73,5 @@ def test_what_is_parsed_is_parsed_the_same_again(text: str):
 
 @given(st.text(max_size=30))
 def test_no_link_raises_anything_else(link: str):
-    try:
-        resolve_reference(link, parse_url("http://h.example/d/a"))
-    except BadRequest as error:
-        assert error.message
+    with contextlib.suppress(BadRequest):
+        assert resolve_reference(link, parse_url("http://h.example/d/a")).host
