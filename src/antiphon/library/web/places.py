@@ -55,8 +55,5 @@ def document_name(url: WebUrl, content_type: str = "", disposition: str = "") ->
     last = url.readable_path.rstrip("/").rpartition("/")[2]
     name = clean_file_name(unquote((given[1] or given[2]) if given else (last or url.host)))
     extension = _EXTENSIONS.get(content_type.partition(";")[0].strip().lower(), "")
-    suffix = PurePosixPath(name).suffix.lower()
-    known = bool(last or given) and (suffix == extension or (_SUFFIX.fullmatch(suffix) is not None and extension != ".html"))
-    if not extension or known or suffix in {".htm", ".html", ".md"}:
-        return name
-    return clean_file_name(name + extension)
+    has_one = bool(last or given) and _SUFFIX.fullmatch(PurePosixPath(name).suffix.lower()) is not None
+    return name if has_one or not extension else clean_file_name(name + extension)
