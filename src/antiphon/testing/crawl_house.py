@@ -46,9 +46,9 @@ class CrawlHouse:
             opened = cls(house, owner, str(made["id"]))
             append = house.stores.log.append
 
-            def recorded(topics: Sequence[str], event: Event) -> None:
+            def recorded(topics: Sequence[str], event: Event, *, event_id: str | None = None) -> None:
                 opened.events.append(event)
-                append(topics, event)
+                append(topics, event, event_id=event_id)
 
             house.stores.log.append = recorded
             house.crawls._publish = recorded  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -165,3 +166,30 @@ class FakeNames:
             raise UrlUnreachable(f"There is no host {host!r}.", data={"reason": "dns"})
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         return [ipaddress.ip_address(text) for text in answer]
+
+
+class SiteThread:
+    """A `WebSite` on a loop and a thread of its own, for tests that wait for processes without a loop."""
+
+    def __init__(self, pages: Mapping[str, Page | Raw]) -> None:
+        self.site = WebSite(pages)
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._over: asyncio.Event | None = None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="web-site", daemon=True)
+
+    def __enter__(self) -> WebSite:
+        self._thread.start()
+        self._ready.wait(10)
+        return self.site
+
+    def __exit__(self, *_: object) -> None:
+        if self._loop is not None and self._over is not None:
+            self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(10)
+
+    async def _serve(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        async with self.site.serving():
+            self._ready.set()
+            await self._over.wait()

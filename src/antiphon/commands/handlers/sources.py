@@ -12,7 +12,7 @@ from antiphon.commands.services import Services
 from antiphon.commands.table import Call, Command, Result, Right
 from antiphon.library.documents import document_json
 from antiphon.library.watching.watches import watch_json
-from antiphon.library.web.crawls import crawl_json
+from antiphon.library.web.crawls import crawl_json, crawl_page_json
 
 _CHANGEABLE = ("interval_s", "delete_missing", "tags", "paused")
 
@@ -26,9 +26,10 @@ async def url_add(call: Call[Services], payload: UrlAdd) -> Result:
 
 
 async def crawl_get(call: Call[Services], payload: CrawlOne) -> Result:
-    """`documents`: ids of those that it has made or found so far; empty once it has ended."""
+    """`pages`: those that were looked at so far, and what became of them."""
     crawl = await call.services.crawls.get(call.reach, payload.crawl_id)
-    return {**crawl_json(crawl), "documents": await call.services.crawls.pages(call.reach, payload.crawl_id)}
+    pages = await call.services.crawls.pages(call.reach, payload.crawl_id)
+    return {**crawl_json(crawl), "pages": [crawl_page_json(page) for page in pages]}
 
 
 async def crawl_cancel(call: Call[Services], payload: CrawlOne) -> Result:

@@ -12,6 +12,7 @@ from antiphon.config.settings import Settings
 from antiphon.core.runtime import Runtime, rfc3339
 from antiphon.library.removal import mark_removed
 from antiphon.library.watching.schedule import next_due
+from antiphon.library.web.crawls import remove_crawls
 from antiphon.protocol.events import DocumentDeleted, Event, WatchSynced
 from antiphon.storage.jobs.contract import JobQueue
 from antiphon.storage.records.contract import Transaction
@@ -53,7 +54,7 @@ class SyncEndings:
                     mark_removed(tx, _EVERYTHING, self._jobs, self._runtime, row, by=watch.added_by)
                     events.append(DocumentDeleted(document_id=document_id))
         older = {"watch_id": watch.id, "id": ("!=", crawl.id), "state": ("!=", "running")}
-        tx.delete(CRAWLS, _EVERYTHING, older)
+        remove_crawls(tx, _EVERYTHING, tx.find(CRAWLS, _EVERYTHING, older))
         deleted = len(events) + counts.pop("gone", 0)
         if deleted:
             counts["deleted"] = deleted

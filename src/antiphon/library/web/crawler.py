@@ -26,12 +26,13 @@ from antiphon.ingest.document import WebLinks
 from antiphon.library.removal import release_unreferenced
 from antiphon.library.web.arrival import Arrived, PageArrivals, PageContent, error_json
 from antiphon.library.web.beginning import document_from, page_id
+from antiphon.library.web.crawls import give_up_waiting
 from antiphon.library.web.fetching import Fetched, PageFetcher, Validators
 from antiphon.library.web.places import kept_url
 from antiphon.library.web.rules import CrawlRules, base_of, own_address
 from antiphon.library.web.sitemaps import LinkFinder, Sitemaps
 from antiphon.outgoing.url import WebUrl, parse_url
-from antiphon.protocol.events import DocumentProgress, Event
+from antiphon.protocol.events import DocumentFailed, DocumentProgress, Event
 from antiphon.storage.blobs.contract import BlobStore
 from antiphon.storage.jobs.contract import Job, JobQueue
 from antiphon.storage.records.contract import Store, Transaction
@@ -331,10 +332,12 @@ class Crawler:
     def _finish_row(
         self, tx: Transaction, crawl: CrawlRow, state: str, error: dict[str, Any] | None
     ) -> list[tuple[str, Event]]:  # fmt: skip
+        told = error or {"code": "internal", "message": "The crawl ended before this address was looked at."}
+        given_up = give_up_waiting(tx, _EVERYTHING, self._runtime, crawl, told)
         tx.update(CRAWLS, _EVERYTHING, crawl.id, state=state, error=error, finished_at=self._runtime.clock.now())
         ended = tx.get(CRAWLS, _EVERYTHING, crawl.id) or crawl
         events = self._ending.crawl_ended(tx, ended) if crawl.watch_id is not None else []
-        tx.delete(CRAWL_PAGES, _EVERYTHING, {"crawl_id": crawl.id})
+        events += [DocumentFailed(document_id=row.id, name=row.name, error=told) for row in given_up]
         return [(crawl.workspace_id, event) for event in events]
 
     # --- what is around -------------------------------------------------------------------------------------------------

@@ -22,11 +22,12 @@ from antiphon.outgoing.url import WebUrl, parse_url
 from antiphon.protocol.events import DocumentFailed, DocumentProgress, Event
 from antiphon.protocol.topics import workspace_topic
 from antiphon.storage.jobs.contract import JobQueue
-from antiphon.storage.records.contract import Store, Transaction
-from antiphon.storage.records.rows import CRAWL_PAGES, CRAWLS, DOCUMENTS, WEB_PAGES, CrawlRow, DocumentRow
+from antiphon.storage.records.contract import Store, Transaction, Urgency
+from antiphon.storage.records.rows import CRAWL_PAGES, CRAWLS, DOCUMENTS, WEB_PAGES, CrawlPageRow, CrawlRow, DocumentRow
 
 Publish = Callable[[Sequence[str], Event], None]
 KEPT_S: Final = 30 * 86_400.0
+FORGOTTEN_AT_ONCE: Final = 20
 _EVERYTHING: Final = system_scope("crawls: forgetting those that ended long ago, of all workspaces")
 RUNNING_PER_WORKSPACE: Final = 1000
 _CANCELLED: Final = {"code": "cancelled", "message": "The fetching of this address was cancelled; retry starts it again."}
@@ -82,13 +83,13 @@ class Crawls:
         """Raises NotFound."""
         return await self._store.read(lambda tx: live_crawl(tx, scope, crawl_id))
 
-    async def pages(self, scope: Scope, crawl_id: str) -> list[str]:
-        """The documents that the running crawl has made or found so far, in the order of finding."""
+    async def pages(self, scope: Scope, crawl_id: str) -> list[CrawlPageRow]:
+        """Those that were looked at, or whose document is there, in the order of finding. Raises NotFound."""
 
-        def read(tx: Transaction) -> list[str]:
+        def read(tx: Transaction) -> list[CrawlPageRow]:
             live_crawl(tx, scope, crawl_id)
-            pages = tx.find(CRAWL_PAGES, scope, {"crawl_id": crawl_id, "document_id": ("!=", None)}, order="ordinal")
-            return list(dict.fromkeys(page.document_id for page in pages if page.document_id is not None))
+            pages = tx.find(CRAWL_PAGES, scope, {"crawl_id": crawl_id}, order="ordinal")
+            return [page for page in pages if page.outcome or page.document_id is not None]
 
         return await self._store.read(read)
 
@@ -120,7 +121,14 @@ class Crawls:
     async def forget_ended(self) -> int:
         """Removes crawls that ended long ago; their number."""
         where = {"finished_at": ("<", self._runtime.clock.now() - KEPT_S)}
-        return await self._store.write(lambda tx: tx.delete(CRAWLS, _EVERYTHING, where))
+
+        def forget(tx: Transaction) -> int:
+            return remove_crawls(tx, _EVERYTHING, tx.find(CRAWLS, _EVERYTHING, where, limit=FORGOTTEN_AT_ONCE))
+
+        forgotten = 0
+        while some := await self._store.write(forget, Urgency.INGEST):
+            forgotten += some
+        return forgotten
 
     async def urls_of(self, scope: Scope, document_ids: Sequence[str]) -> dict[str, str]:
         """Document -> the address it came from, for those that came from one."""
@@ -133,17 +141,36 @@ def end_cancelled(
     tx: Transaction, scope: Scope, jobs: JobQueue, runtime: Runtime, crawl: CrawlRow
 ) -> tuple[CrawlRow, list[DocumentRow]]:
     """Ends a running crawl inside the transaction; the documents that waited for it, and are given up."""
-    now = runtime.clock.now()
     jobs.cancel_within(tx, crawl.id, kind=CRAWL_JOB)
+    given_up = give_up_waiting(tx, scope, runtime, crawl, _CANCELLED)
+    tx.update(CRAWLS, scope, crawl.id, state="cancelled", finished_at=runtime.clock.now())
+    return live_crawl(tx, scope, crawl.id), given_up
+
+
+def give_up_waiting(
+    tx: Transaction, scope: Scope, runtime: Runtime, crawl: CrawlRow, error: dict[str, Any]
+) -> list[DocumentRow]:  # fmt: skip
+    """Of a crawl that ends before its pages: what was not looked at is skipped, and its documents fail with the error."""
     given_up: list[DocumentRow] = []
     for page in tx.find(CRAWL_PAGES, scope, {"crawl_id": crawl.id, "outcome": ""}):
         row = tx.get(DOCUMENTS, scope, page.document_id) if page.document_id is not None else None
-        if row is not None and row.deleted_at is None and not row.sha256 and row.state == "queued":
-            tx.update(DOCUMENTS, scope, row.id, state="failed", error=_CANCELLED, progress=None, updated_at=now)
+        if row is None or page.document_id is None:
+            tx.delete(CRAWL_PAGES, scope, {"id": page.id})
+            continue
+        tx.update(CRAWL_PAGES, scope, page.id, outcome="skipped")
+        if row.deleted_at is None and not row.sha256 and row.state == "queued":
+            now = runtime.clock.now()
+            tx.update(DOCUMENTS, scope, row.id, state="failed", error=error, progress=None, updated_at=now)
             given_up.append(row)
-    tx.update(CRAWLS, scope, crawl.id, state="cancelled", finished_at=now)
-    tx.delete(CRAWL_PAGES, scope, {"crawl_id": crawl.id})
-    return live_crawl(tx, scope, crawl.id), given_up
+    return given_up
+
+
+def remove_crawls(tx: Transaction, scope: Scope, crawls: Sequence[CrawlRow]) -> int:
+    """With their pages."""
+    for crawl in crawls:
+        tx.delete(CRAWL_PAGES, scope, {"crawl_id": crawl.id})
+        tx.delete(CRAWLS, scope, {"id": crawl.id})
+    return len(crawls)
 
 
 def live_crawl(tx: Transaction, scope: Scope, crawl_id: str) -> CrawlRow:
@@ -163,6 +190,10 @@ def checked_sitemap(sitemap: bool | str) -> str:
 
 def checked_url(text: str) -> WebUrl:
     return parse_url(text.strip())
+
+
+def crawl_page_json(row: CrawlPageRow) -> dict[str, Any]:
+    return {"url": row.url, "outcome": row.outcome or None, "document_id": row.document_id}
 
 
 def crawl_json(row: CrawlRow) -> dict[str, Any]:

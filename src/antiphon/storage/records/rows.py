@@ -243,8 +243,7 @@ class CrawlRow(Row, frozen=True, kw_only=True):
 
 
 class CrawlPageRow(Row, frozen=True, kw_only=True):
-    """An address that a running crawl has found, in the order of finding; gone with its end. `id`: see library/web/crawls.py.
-    `outcome` "": not looked at yet. `document_id`: what it became, or is waited for by."""
+    """An address that a crawl has found, in the order of finding. `id`: see library/web/beginning.py. `outcome` "": not looked at yet. `document_id`: what it became, or is waited for by."""
 
     crawl_id: str
     workspace_id: str
