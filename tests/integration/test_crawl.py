@@ -15,6 +15,8 @@ from reportlab.pdfgen import canvas
 from antiphon.config.settings import Crawl, Outgoing
 from antiphon.core.errors import AntiphonError, BadRequest, Conflict
 from antiphon.protocol.events import DocumentFailed, DocumentProgress
+from antiphon.storage.records.rows import CRAWLS, CrawlRow
+from antiphon.testing.conformance.scopes import EVERYTHING
 from antiphon.testing.crawl_house import QUICK, CrawlHouse
 from antiphon.testing.web_site import Page, Seen, Trap, WebSite, html
 
@@ -348,6 +350,27 @@ async def test_a_waiting_document_is_cancelled_or_deleted(house: CrawlHouse, sit
     async with asyncio.timeout(10):
         while await house.house.blobs.list():  # what was fetched for nothing goes again
             await asyncio.sleep(0.05)
+
+
+async def test_a_crawl_ends_with_its_workspace(house: CrawlHouse, site: WebSite):
+    release = asyncio.Event()
+
+    async def slow(_r: asyncio.StreamReader, writer: asyncio.StreamWriter, _: Seen) -> None:
+        await release.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwords")
+
+    site.pages["/a"] = slow
+    begun = [(await house.add(f"{site.url}/a?{n}"))["crawl"]["id"] for n in range(4)]
+    await house.do("workspace_delete", workspace_id=house.workspace_id)
+    release.set()
+    async with asyncio.timeout(20):
+        while any(row.state == "running" for row in await crawls(house)) or await house.house.blobs.list():
+            await asyncio.sleep(0.05)
+    assert {row.id for row in await crawls(house)} == set(begun)
+
+
+async def crawls(house: CrawlHouse) -> list[CrawlRow]:
+    return await house.house.stores.store.read(lambda tx: tx.find(CRAWLS, EVERYTHING))
 
 
 async def test_pages_are_fetched_at_the_pace_the_site_asks_for(tmp_path: Path, site: WebSite):

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from msgspec import structs
 
@@ -65,6 +65,14 @@ class Added:
     def duplicate_of(self) -> str | None:
         """The document that holds this content already; nothing new was made."""
         return self.row.id if self.change in {"unchanged", "duplicate"} else None
+
+
+class Overtaken(Protocol):
+    """`ingest.workers.IngestWorkers`, as those see it who bring new versions."""
+
+    async def overtaken(self, document_id: str, version: int) -> None:
+        """Ends the work on versions before this one. Called after the commit."""
+        ...
 
 
 class Arrivals:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final
 
 from anyio import to_thread
 
@@ -23,7 +23,7 @@ from antiphon.core.failpoints import failpoint
 from antiphon.core.ids import UserId
 from antiphon.core.runtime import Runtime
 from antiphon.ingest.blob_gate import BlobGate
-from antiphon.library.arrivals import Added, Arrivals, Upload, document_at
+from antiphon.library.arrivals import Added, Arrivals, Overtaken, Upload, document_at
 from antiphon.library.removal import mark_removed, release_unreferenced
 from antiphon.library.watching.endings import SyncEndings
 from antiphon.library.watching.folder_scan import FolderScan, FoundFile, open_file, roots_of, scan_folder, watched_folder
@@ -42,12 +42,6 @@ _READ_BYTES: Final = 2**18
 _ASKED_AT_ONCE: Final = 500
 _EVERYTHING: Final = system_scope("watches: jobs act for the server")
 _EMPTY: Final = "The folder is empty, which may mean that it is not mounted: nothing was deleted."
-
-
-class Overtaken(Protocol):
-    """`ingest.workers.IngestWorkers`, as a sync sees it."""
-
-    async def overtaken(self, document_id: str, version: int) -> None: ...
 
 
 @dataclass(kw_only=True, slots=True)

@@ -23,6 +23,7 @@ from antiphon.core.failpoints import failpoint
 from antiphon.core.runtime import Runtime
 from antiphon.ingest.blob_gate import BlobGate
 from antiphon.ingest.document import WebLinks
+from antiphon.library.arrivals import Overtaken
 from antiphon.library.removal import release_unreferenced
 from antiphon.library.web.arrival import Arrived, PageArrivals, PageContent, error_json
 from antiphon.library.web.beginning import document_from, page_id
@@ -54,12 +55,6 @@ OnEvent = Callable[[str, Event], None]
 STEP_CRAWLING: Final = "crawling"
 _PROGRESS_INTERVAL_S: Final = 0.25
 _EVERYTHING: Final = system_scope("crawls: jobs act for the server")
-
-
-class Overtaken(Protocol):
-    """`ingest.workers.IngestWorkers`, as crawls see it."""
-
-    async def overtaken(self, document_id: str, version: int) -> None: ...
 
 
 class Ending(Protocol):
@@ -117,7 +112,7 @@ class Crawler:
         """To its end, finished or failed. Raises Conflict when the claim is lost, and ShuttingDown."""
         course = await self._take_up(job)
         if course is None:
-            await self._jobs.finish(job)
+            await self._jobs.finish(job, work=lambda tx: self._abandon(tx, job))
             return
         try:
             if course.crawl.sitemap and job.step != STEP_CRAWLING:
@@ -161,6 +156,12 @@ class Crawler:
             )  # fmt: skip
 
         return await self._store.read(read)
+
+    def _abandon(self, tx: Transaction, job: Job) -> None:
+        """Nobody waits for it any more: its workspace was deleted."""
+        crawl = tx.get(CRAWLS, _EVERYTHING, job.subject)
+        if crawl is not None and crawl.state == "running":
+            tx.update(CRAWLS, _EVERYTHING, crawl.id, state="cancelled", finished_at=self._runtime.clock.now())
 
     async def _next(self, course: _Course) -> list[CrawlPageRow]:
         """Of a crawl whose start is not known yet, that one alone."""
