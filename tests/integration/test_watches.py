@@ -204,6 +204,16 @@ async def test_a_site_is_kept_up(tmp_path: Path):
         assert len(await paths(house)) == 2
 
 
+async def test_what_lies_behind_a_page_that_fails_is_not_gone(tmp_path: Path):
+    async with WebSite().serving() as site, CrawlHouse.open(tmp_path / "data", allow=site.allowed()) as house:
+        site.pages |= {"/d/": html("Start", "hub"), "/d/hub": html("Hub", "leaf"), "/d/leaf": html("Leaf")}
+        made = await watch(house, url=site.url + "/d/", depth=2, delete_missing=True)
+        assert made["last"]["counts"] == {"added": 3}
+        site.pages["/d/hub"] = Page(status=500)
+        assert await sync(house, made["id"]) == {"unchanged": 1, "failed": 1}
+        assert len(await paths(house)) == 3
+
+
 async def test_one_sync_at_a_time(house: CrawlHouse, shelf: Path):
     made = await house.do("watch_add", workspace_id=house.workspace_id, folder=str(shelf))
     results = await asyncio.gather(*(house.do("watch_sync", watch_id=made["id"]) for _ in range(20)), return_exceptions=True)

@@ -2,6 +2,7 @@
 
 Each hop of a redirect is admitted by the guard anew (D1 - D3, D6), credentials stay with the origin they were meant for, and
 time, rate, size and inflation have caps (D5). Nothing is taken from the environment: no proxy, no netrc, no cookies kept.
+Subsystem: docs/subsystems/outgoing.md.
 Tests: tests/integration/test_outgoing_attacks.py (named after the rows of security.md), tests/integration/test_outgoing_client.py.
 """
 
