@@ -73,6 +73,22 @@ def records(sha256: str) -> list[tuple[rows.Table[Any], rows.Row]]:
         (rows.REPLACEMENTS, rows.ReplacementRow(
             id="doc_handbook", workspace_id=space, version=2, sha256=sha256, name="handbook.md", bytes=len(ORIGINAL), added_by=user,
             created_at=then)),
+        (rows.WEB_PAGES, rows.WebPageRow(
+            id="doc_handbook", workspace_id=space, url="https://example.org/handbook.md", asked_url="http://example.org/handbook",
+            etag='"v1"', last_modified="Fri, 20 Nov 2026 10:00:00 GMT", fetched_at=then, watch_id="wat_1")),
+        (rows.CRAWLS, rows.CrawlRow(
+            id="crl_1", workspace_id=space, url="https://example.org/", depth=2, sitemap="auto", tags=["site"], watch_id="wat_1",
+            found=3, counts={"added": 1}, added_by=user, created_at=then)),
+        (rows.CRAWL_PAGES, rows.CrawlPageRow(
+            id="crl_1:0", crawl_id="crl_1", workspace_id=space, ordinal=1, url="https://example.org/", depth=0, outcome="added",
+            document_id="doc_handbook")),
+        (rows.WATCHES, rows.WatchRow(
+            id="wat_1", workspace_id=space, kind="url", address="https://example.org/", depth=2, sitemap="auto", tags=["site"],
+            delete_missing=True, interval_s=3600.0, next_due=then + 3600, running="crl_1", failures=1,
+            last={"state": "failed", "at": "2026-11-20T10:00:00Z"}, added_by=user, created_at=then, updated_at=then)),
+        (rows.WATCH_FILES, rows.WatchFileRow(
+            id="wat_1:0", watch_id="wat_1", workspace_id=space, path="plant/a.txt", stamp="12-1-1-1", sha256=sha256,
+            document_id="doc_handbook")),
         (rows.OUTBOX, rows.OutboxRow(id="evt_1", topics=["session:ses_1", "run:run_1"], body='{"type":"complete"}', created_at=then)),
         (rows.FLOWS, rows.FlowRow(
             id="flow_1", workspace_id=space, slug="summary", name="Summary", definition={"nodes": [{"id": "q"}], "edges": []},

@@ -1,4 +1,4 @@
-"""`antiphon ingest PATH...`: sends files and folders and waits until they can be asked about; a folder again only where it changed.
+"""`antiphon ingest PATH|URL...`: sends files and folders, has addresses fetched, and waits until they can be asked about; a folder again only where it changed.
 
 Tests: tests/unit/cli/test_ingest.py.
 """
@@ -14,6 +14,7 @@ import typer
 from msgspec import Struct
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from antiphon.cli.addresses import Address, Fetching, is_address
 from antiphon.cli.event_loop import run_to_end
 from antiphon.cli.exit_codes import ExitCode
 from antiphon.cli.folder import Comparison, Found, compare, find_files, folder_names
@@ -30,16 +31,26 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     files: list[Found]
     folders: list[str]
+    addresses: list[Address] = []
     tags: list[str] = []
     wait: bool = True
     delete_missing: bool = False
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders; folders are searched, hidden ones left out.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files, folders (searched, hidden files left out), and addresses that begin with http:// or https://."
+        ),
+    ],
     workspace: Workspace = None,
     wait: Annotated[bool, typer.Option(help="Wait until every document can be asked about.")] = True,
     tag: Annotated[list[str] | None, typer.Option(help="A tag for all of them; may be given several times.")] = None,
+    depth: Annotated[int, typer.Option("--depth", help="How many links to follow from each address.", min=0, max=20)] = 0,
+    sitemap: Annotated[
+        bool, typer.Option("--sitemap", help="Also what the sitemaps of each address's site list below it.")
+    ] = False,
     delete_missing: Annotated[
         bool, typer.Option("--delete-missing", help="Delete documents of these folders whose files are gone.")
     ] = False,
@@ -48,21 +59,27 @@ def ingest(
     url: Url = None,
     key_file: KeyFile = None,
 ) -> None:
-    """Add documents to a workspace. A folder that was added before is sent again only where it changed."""
-    folders = folder_names(paths)
-    files = list(find_files(paths))
+    """Add documents to a workspace. A folder or an address that was added before is taken again only where it changed."""
+    addresses = [Address(url=text, depth=depth, sitemap=sitemap) for text in paths if is_address(text)]
+    local = [Path(text) for text in paths if not is_address(text)]
+    folders = folder_names(local)
+    files = list(find_files(local))
+    if (depth or sitemap) and not addresses:
+        raise BadRequest("--depth and --sitemap are for addresses of the web; none was named.")
     if delete_missing and not folders:
         raise BadRequest("--delete-missing is for folders; only files were named.")
-    if not files and not delete_missing:
+    if not files and not delete_missing and not addresses:
         raise BadRequest("There is no file in what was named; give files, or folders that hold some.")
     place = Place(data_dir=data_dir, url=url, key_file=key_file)
-    wanted = Wanted(files=files, folders=folders, tags=tag or [], wait=wait, delete_missing=delete_missing)
+    wanted = Wanted(
+        files=files, folders=folders, addresses=addresses, tags=tag or [], wait=wait, delete_missing=delete_missing
+    )  # fmt: skip
     outcomes, deleted = run_to_end(run(place, wanted, workspace))
     raise typer.Exit(report(outcomes, deleted, as_json=as_json))
 
 
 async def run(place: Place, wanted: Wanted, workspace: str | None) -> tuple[list[Outcome], list[str]]:
-    """The outcome of each file, in their order, and the paths of what was deleted."""
+    """The outcome of each file, in their order, then of each fetched page, and the paths of what was deleted."""
     console = notes()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     async with reach_house(place) as reached, RestClient(reached.url, key=reached.key) as rest:
@@ -77,11 +94,15 @@ async def run(place: Place, wanted: Wanted, workspace: str | None) -> tuple[list
             outcomes[str(found.path)] = _known(found, document, "moved")
         with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
             sender = Sender(rest, workspace_id, progress, system_runtime().scheduler, tags=wanted.tags)
-            outcomes |= {outcome.path: outcome for outcome in await sender.send(compared.send, wait=wanted.wait)}
+            fetched = Fetching(rest, workspace_id, progress, system_runtime().scheduler, tags=wanted.tags)
+            if compared.send or not wanted.addresses:
+                outcomes |= {outcome.path: outcome for outcome in await sender.send(compared.send, wait=wanted.wait)}
+            pages = await fetched.fetch(wanted.addresses, wait=wanted.wait)
         missing = compared.missing if wanted.delete_missing else []
         for document in missing:
             await rest.delete_document(document["id"])
-    return [outcomes[str(found.path)] for found in wanted.files], [str(document["path"]) for document in missing]
+    sent = [outcomes[str(found.path)] for found in wanted.files]
+    return [*sent, *pages], [str(document["path"]) for document in missing]
 
 
 def _known(found: Found, document: dict[str, Any], change: str) -> Outcome:

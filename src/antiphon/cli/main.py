@@ -14,7 +14,7 @@ import typer
 from pydantic import ValidationError
 
 from antiphon import __version__
-from antiphon.cli import answering, archives, doctor, documents, ingest, keys, search, serving, settings_view
+from antiphon.cli import answering, archives, doctor, documents, ingest, keys, search, serving, settings_view, watches
 from antiphon.cli.exit_codes import ExitCode, exit_code_of
 from antiphon.cli.terminal import plain
 from antiphon.core.errors import AntiphonError, BadRequest
@@ -29,6 +29,7 @@ app.command("ask")(answering.ask)
 app.command("chat")(answering.chat)
 app.command("search")(search.search)
 app.add_typer(documents.app, name="documents")
+app.add_typer(watches.app, name="watch")
 app.add_typer(keys.app, name="keys")
 app.command("doctor")(doctor.doctor)
 app.command("backup")(archives.backup)

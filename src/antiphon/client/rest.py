@@ -145,6 +145,34 @@ class RestClient:
         found: list[Json] = answer.get("documents", [])
         return found
 
+    async def add_url(self, workspace_id: str, url: str, **fields: Any) -> Json:
+        """Has the server fetch an address. `depth`, `sitemap`, `tags`. Gives `documents` and `crawl`."""
+        path = f"/api/v1/workspaces/{quote(workspace_id, safe='')}/urls"
+        return await self.request("POST", path, body={"url": url, **fields})
+
+    async def crawl(self, crawl_id: str) -> Json:
+        return await self.request("GET", f"/api/v1/crawls/{quote(crawl_id, safe='')}")
+
+    async def watches(self, workspace_id: str) -> list[Json]:
+        path = f"/api/v1/workspaces/{quote(workspace_id, safe='')}/watches"
+        return [item async for item in self.items(path)]
+
+    async def add_watch(self, workspace_id: str, **fields: Any) -> Json:
+        """`folder` or `url`, and what the watch should be like."""
+        return await self.request("POST", f"/api/v1/workspaces/{quote(workspace_id, safe='')}/watches", body=fields)
+
+    async def watch(self, watch_id: str) -> Json:
+        return await self.request("GET", f"/api/v1/watches/{quote(watch_id, safe='')}")
+
+    async def change_watch(self, watch_id: str, **fields: Any) -> Json:
+        return await self.request("PATCH", f"/api/v1/watches/{quote(watch_id, safe='')}", body=fields)
+
+    async def sync_watch(self, watch_id: str) -> Json:
+        return await self.request("POST", f"/api/v1/watches/{quote(watch_id, safe='')}/sync", body={})
+
+    async def delete_watch(self, watch_id: str) -> Json:
+        return await self.request("DELETE", f"/api/v1/watches/{quote(watch_id, safe='')}")
+
     async def search(self, workspace_id: str, query: str, *, k: int = 6) -> Json:
         return await self.request(
             "POST", f"/api/v1/workspaces/{quote(workspace_id, safe='')}/search", body={"query": query, "k": k}

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from antiphon.commands.handlers import accounts, chat, documents, keys, models, search, sessions, simple_profile, workspaces
+from antiphon.commands.handlers import (
+    accounts,
+    chat,
+    documents,
+    keys,
+    models,
+    search,
+    sessions,
+    simple_profile,
+    sources,
+    workspaces,
+)
 from antiphon.commands.services import Services
 from antiphon.commands.table import Command, CommandTable
 
@@ -16,6 +27,7 @@ def all_commands() -> list[Command[Any, Services]]:
         *keys.COMMANDS,
         *workspaces.COMMANDS,
         *documents.COMMANDS,
+        *sources.COMMANDS,
         *search.COMMANDS,
         *sessions.COMMANDS,
         *models.COMMANDS,

@@ -18,6 +18,8 @@ from antiphon.library.accounts import Accounts
 from antiphon.library.documents import Documents
 from antiphon.library.members import Members
 from antiphon.library.pages import Pages
+from antiphon.library.watching.watches import Watches
+from antiphon.library.web.crawls import Crawls
 from antiphon.library.workspaces import Workspaces
 from antiphon.models.chat import ChatModels
 from antiphon.retrieve.passage import Retriever
@@ -43,6 +45,8 @@ class Services:
     workspaces: Workspaces
     members: Members
     documents: Documents
+    crawls: Crawls
+    watches: Watches
     pages: Pages
     sessions: Sessions
     messages: Messages

@@ -99,6 +99,41 @@ class Ingest(_Group):
     overlap_characters: int = setting(0, "Text repeated from the chunk before.", unit="characters", ge=0, le=2000)
 
 
+class Outgoing(_Group):
+    allow: str = setting(
+        "", "What requests of users' making may reach beyond public addresses: `purpose:host:port`, separated by commas, or a JSON "
+        "list. Purposes: url, model, webhook, mcp, oidc."
+    )  # fmt: skip
+    timeout_s: float = setting(60.0, "Longest time for fetching one address, redirects included.", unit="s", gt=0)
+    idle_s: float = setting(15.0, "Longest silence of a site.", unit="s", gt=0)
+    max_bytes: int = setting(
+        50 * 2**20, "Largest content fetched from an address (never more than an upload may have).", unit="bytes", ge=1024
+    )
+    user_agent: str = setting("Antiphon (document fetcher)", "What the server calls itself to other sites.", min_length=1)
+
+
+class Crawl(_Group):
+    pages: int = setting(200, "Pages that one crawl fetches at most.", ge=1, le=2000)
+    max_depth: int = setting(5, "How many links a crawl may follow from its start at most.", ge=0, le=20)
+    parallel: int = setting(2, "Pages of one crawl fetched at the same time.", ge=1, le=8)
+    delay_s: float = setting(
+        0.5, "Time between two requests to the same site; a robots.txt may ask for more.", unit="s", ge=0, le=60
+    )
+    retries: int = setting(1, "Further tries when a site is busy or breaks off.", ge=0, le=5)
+    workers: int = setting(2, "Crawls and folder syncs that run at the same time.", ge=1, le=16)
+
+
+class Watch(_Group):
+    roots: str = setting(
+        "",
+        "Folders of this machine that owners of workspaces may watch (they and all below), separated by commas. None: no folder.",
+    )
+    least_interval_s: float = setting(300.0, "Shortest time between two syncs of a watch.", unit="s", gt=0)
+    most_interval_s: float = setting(30 * 86_400.0, "Longest time between two syncs, back-off included.", unit="s", gt=0)
+    files: int = setting(20_000, "Files of one watched folder at most.", ge=1)
+    per_workspace: int = setting(100, "Watches of one workspace at most.", ge=1)
+
+
 class Auth(_Group):
     login_s: float = setting(30 * 86_400.0, "How long a cookie session lasts.", unit="s", gt=0)
     ticket_s: float = setting(30.0, "How long a socket ticket is good for.", unit="s", gt=0)
@@ -139,6 +174,9 @@ class Settings(BaseSettings):
     run: Run = Run()
     log: Log = Log()
     ingest: Ingest = Ingest()
+    outgoing: Outgoing = Outgoing()
+    crawl: Crawl = Crawl()
+    watch: Watch = Watch()
     auth: Auth = Auth()
 
 

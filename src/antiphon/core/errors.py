@@ -12,7 +12,10 @@
     +-- RateLimited              rate_limited        +-- Internal           internal
     +-- QuotaExceeded            quota_exceeded      +-- FolderInUse        folder_in_use (command line only)
     +-- TooLarge                 too_large           +-- UnsafeSettings     unsafe_settings (command line only)
-    +-- Unsupported              unsupported
+    +-- Unsupported              unsupported         +-- UrlRefused         url_refused
+    +-- UrlUnreachable           url_unreachable     +-- UrlDisallowed      url_disallowed
+    +-- UrlNotFound              url_not_found       +-- UrlDenied          url_denied
+    +-- UrlTooLarge              url_too_large       +-- UrlDuplicate       url_duplicate
 
 The docstring of a class is the sentence a reader gets in `docs/errors.md`: what happened and what to do.
 Tests: tests/unit/core/test_errors.py, tests/docs/test_error_codes.py.
@@ -175,6 +178,49 @@ class Internal(AntiphonError):
 
     code = "internal"
     retryable = True
+
+
+class UrlRefused(AntiphonError):
+    """The address leads where this server does not go (this machine, private networks, a redirect there). Use a public one."""
+
+    code = "url_refused"
+
+
+class UrlUnreachable(AntiphonError):
+    """The site could not be reached, broke off, or is too slow. Check the address, and try again later."""
+
+    code = "url_unreachable"
+    retryable = True
+
+
+class UrlDisallowed(AntiphonError):
+    """The site asks programs not to fetch this address (robots.txt). Ask its owner, or upload the file."""
+
+    code = "url_disallowed"
+
+
+class UrlNotFound(AntiphonError):
+    """The site has nothing at this address (any more). Check it for typing errors."""
+
+    code = "url_not_found"
+
+
+class UrlDenied(AntiphonError):
+    """The site does not give this address to strangers, or not in this way. Sign in there and upload the file."""
+
+    code = "url_denied"
+
+
+class UrlTooLarge(AntiphonError):
+    """What is at this address is larger than the limit named in the message. Download it, and upload it in parts."""
+
+    code = "url_too_large"
+
+
+class UrlDuplicate(AntiphonError):
+    """Another document of the workspace has the same content, so it was not indexed twice. Use that one."""
+
+    code = "url_duplicate"
 
 
 class FolderInUse(AntiphonError):

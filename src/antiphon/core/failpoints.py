@@ -30,6 +30,11 @@ FAILPOINTS: Final[dict[str, str]] = {
     "ingest.after_parse": "the text of the document is committed",
     "ingest.after_index": "the chunks of the document are committed",
     "ingest.after_ready": "the document's new version is in its place, the job is not finished",
+    "crawl.after_fetch": "a page of a crawl is in the blob store, nothing refers to it yet (use :n to let some pass)",
+    "crawl.after_page": "a page of a crawl is committed with its mark (use :n to let some pass)",
+    "crawl.before_end": "all pages of a crawl are committed, its end is not",
+    "sync.after_files": "some files of a watched folder are committed (use :n to let some pass)",
+    "sync.before_end": "all files of a watched folder are committed, the sync's end is not",
     "document.after_delete": "the document is invisible, its rows are still there",
 }
 

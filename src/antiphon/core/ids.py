@@ -19,7 +19,8 @@ JobId = NewType("JobId", str)
 ConnectionId = NewType("ConnectionId", str)
 
 Prefix = Literal[
-    "usr", "ws", "doc", "ses", "msg", "run", "key", "job", "con", "req", "evt", "log", "lgn", "call", "src", "flow", "sug"
+    "usr", "ws", "doc", "ses", "msg", "run", "key", "job", "con", "req", "evt", "log", "lgn", "call", "src", "flow", "sug", "crl",
+    "wat",
 ]
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -110,3 +110,16 @@ class PageRectangles(Struct, frozen=True, kw_only=True):
     width: float
     height: float
     rects: list[list[float]]
+
+
+class WebLinks(Struct, frozen=True, kw_only=True):
+    """What a page of the web, or a sitemap, points to, as it is written there. `base`: what its links are relative to, when it
+    says so; `canonical`: its own name for itself; `follow` False: it asks not to be followed. `sitemaps`: further sitemaps.
+    `cut`: there were more."""
+
+    links: list[str] = []
+    sitemaps: list[str] = []
+    base: str = ""
+    canonical: str = ""
+    follow: bool = True
+    cut: bool = False

@@ -19,7 +19,7 @@ from antiphon.storage.blobs.contract import BlobStore
 from antiphon.storage.jobs.contract import Job, JobQueue
 from antiphon.storage.lexical.contract import LexicalIndex
 from antiphon.storage.records.contract import Store, Transaction, Urgency
-from antiphon.storage.records.rows import DOCUMENTS, REPLACEMENTS, DocumentRow
+from antiphon.storage.records.rows import DOCUMENTS, REPLACEMENTS, WEB_PAGES, DocumentRow
 
 REMOVAL_JOB: Final = "remove_document"
 VERSION_REMOVAL_JOB: Final = "remove_version"
@@ -88,6 +88,7 @@ class DocumentRemoval:
 
         def drop(tx: Transaction) -> None:
             tx.delete(REPLACEMENTS, _EVERYTHING, {"id": job.subject})
+            tx.delete(WEB_PAGES, _EVERYTHING, {"id": job.subject})
             tx.delete(DOCUMENTS, _EVERYTHING, {"id": job.subject})
 
         await self._jobs.advance(job, step="row", progress={"sha256s": known}, work=drop)

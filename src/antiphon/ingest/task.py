@@ -17,6 +17,7 @@ from antiphon.ingest.anchors import Anchored
 from antiphon.ingest.chunker import chunks_of
 from antiphon.ingest.parsers import ParserSpec, open_file
 from antiphon.ingest.reading import batches, page_length, read_files
+from antiphon.ingest.web_links import links_of
 from antiphon.ingest.wire import (
     LENGTH_BYTES,
     Chunks,
@@ -25,6 +26,8 @@ from antiphon.ingest.wire import (
     Draw,
     Drawn,
     Failed,
+    FindLinks,
+    LinksFound,
     Locate,
     Located,
     Pages,
@@ -100,6 +103,8 @@ def replies(task: Task, specs: Sequence[ParserSpec]) -> Iterator[Reply]:
         case Draw():
             with closing(open_file(Path(task.path), "", task.password, specs)[1]) as opened:
                 yield Drawn(png=opened.page_image(task.page, task.width_px))
+        case FindLinks():
+            yield LinksFound(links=links_of(Path(task.path), task.name, sitemap=task.sitemap))
         case _:
             assert_never(task)
 

@@ -23,6 +23,7 @@ from antiphon.ingest.document import (
     PageRectangles,
     ParsedDocument,
     ParsedPage,
+    WebLinks,
 )
 
 LONGEST_FRAME_BYTES: Final = 4 * MOST_CHARACTERS + 2**20
@@ -82,7 +83,15 @@ class Draw(Struct, tag=True, frozen=True, kw_only=True):
     password: str | None = None
 
 
-Task = Parse | Cut | Read | Locate | Draw
+class FindLinks(Struct, tag=True, frozen=True, kw_only=True):
+    """The links of a page of the web, or the addresses that a sitemap lists."""
+
+    path: str
+    name: str
+    sitemap: bool = False
+
+
+Task = Parse | Cut | Read | Locate | Draw | FindLinks
 
 
 class Pages(Struct, tag=True, frozen=True, kw_only=True):
@@ -143,6 +152,10 @@ class Drawn(Struct, tag=True, frozen=True, kw_only=True):
     png: bytes
 
 
+class LinksFound(Struct, tag=True, frozen=True, kw_only=True):
+    links: WebLinks
+
+
 class Failed(Struct, tag=True, frozen=True, kw_only=True):
     code: str
     message: str
@@ -153,7 +166,7 @@ class Done(Struct, tag=True, frozen=True, kw_only=True):
     """The task is finished; without it what came before is not trusted to be whole."""
 
 
-Reply = Pages | Parsed | Chunks | Opened | Section | Finished | Unreadable | Located | Drawn | Failed | Done
+Reply = Pages | Parsed | Chunks | Opened | Section | Finished | Unreadable | Located | Drawn | LinksFound | Failed | Done
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _task_decoder: Final = msgspec.msgpack.Decoder(Task)

@@ -25,7 +25,7 @@ from antiphon.core.errors import AntiphonError, BadRequest, Internal, ShuttingDo
 from antiphon.core.runtime import Runtime
 from antiphon.ingest import wire
 from antiphon.ingest.chunker import ChunkRules
-from antiphon.ingest.document import ChunkDraft, PageRectangles, ParsedDocument, ParsedPage
+from antiphon.ingest.document import ChunkDraft, PageRectangles, ParsedDocument, ParsedPage, WebLinks
 from antiphon.ingest.nursery import NOTICE, ORDER
 from antiphon.ingest.ocr import PAGE_TIMEOUT_S
 from antiphon.ingest.parsers import BUILT_IN_PARSERS, ParserSpec
@@ -38,6 +38,8 @@ _ERRORS: Final[dict[str, type[AntiphonError]]] = {
 }  # fmt: skip
 _INTERACTIVE: Final = 2
 """Rectangles and page images made at the same time, besides the documents being parsed."""
+_LINKING: Final = 1
+"""Pages of the web whose links are looked for at the same time."""
 _INTERACTIVE_TIMEOUT_S: Final = 20.0
 _RECOGNISED_PAGE_S: Final = PAGE_TIMEOUT_S + 2.0
 """A page whose text is read off a picture makes its document's time longer by this much."""
@@ -65,6 +67,7 @@ class ParserPool:
         self._closed = False
         self._parsing = asyncio.Semaphore(self._limits.workers + _EXTRA)
         self._interactive = asyncio.Semaphore(_INTERACTIVE)
+        self._linking = asyncio.Semaphore(_LINKING)
 
     @property
     def nursery_pid(self) -> int | None:
@@ -156,6 +159,16 @@ class ParserPool:
             async for reply in replies:
                 if isinstance(reply, wire.Drawn):
                     return reply.png
+        raise _unexpected()
+
+    async def links(self, path: Path, name: str, *, sitemap: bool = False) -> WebLinks:
+        """What a page of the web points to; nothing for a file that is no HTML. `sitemap`: what a sitemap lists, packed or not.
+        Raises as `parse`."""
+        task = wire.FindLinks(path=str(path), name=name, sitemap=sitemap)
+        async with self._linking, self._work(task, _INTERACTIVE_TIMEOUT_S) as replies:
+            async for reply in replies:
+                if isinstance(reply, wire.LinksFound):
+                    return reply.links
         raise _unexpected()
 
     async def close(self) -> None:

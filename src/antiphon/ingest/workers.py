@@ -172,7 +172,7 @@ class IngestWorkers:
     async def _wait(self) -> None:
         waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._freed.wait())]
         if any(place.free for place in self._places):
-            waits.append(asyncio.ensure_future(self._jobs.wait(_IDLE_S)))
+            waits.append(asyncio.ensure_future(self._jobs.wait(_IDLE_S, kinds=_KINDS)))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from msgspec import structs
 
@@ -23,7 +23,8 @@ from antiphon.core.runtime import Runtime
 from antiphon.ingest.pipeline import INGEST_JOB, LIGHT_BYTES
 from antiphon.ingest.removal import version_removal
 from antiphon.library.removal import document_job, live_document
-from antiphon.storage.jobs.contract import JobQueue
+from antiphon.library.web.beginning import fetch_again
+from antiphon.storage.jobs.contract import Job, JobQueue
 from antiphon.storage.records.contract import Transaction
 from antiphon.storage.records.rows import DOCUMENTS, REPLACEMENTS, DocumentRow, ReplacementRow
 
@@ -66,6 +67,14 @@ class Added:
         return self.row.id if self.change in {"unchanged", "duplicate"} else None
 
 
+class Overtaken(Protocol):
+    """`ingest.workers.IngestWorkers`, as those see it who bring new versions."""
+
+    async def overtaken(self, document_id: str, version: int) -> None:
+        """Ends the work on versions before this one. Called after the commit."""
+        ...
+
+
 class Arrivals:
     """Without state."""
 
@@ -96,9 +105,7 @@ class Arrivals:
             created_at=now, updated_at=now,
         )  # fmt: skip
         tx.insert(DOCUMENTS, row)
-        job = document_job(INGEST_JOB, row, self._runtime, by=identity.user_id)
-        light = upload.size_bytes <= LIGHT_BYTES and PurePosixPath(name.lower()).suffix in _LIGHT
-        self._jobs.enqueue(tx, structs.replace(job, payload={**job.payload, "light": True}) if light else job)
+        self._jobs.enqueue(tx, self._first_job(row, identity))
         return Added(row=row)
 
     def replace(self, tx: Transaction, identity: Identity, scope: Scope, row: DocumentRow, upload: Upload) -> Added:
@@ -115,8 +122,25 @@ class Arrivals:
         )  # fmt: skip
         return Added(row=self._set_pending(tx, identity, scope, row, pending, newer), change="replaced", version=newer.version)
 
+    def fill(self, tx: Transaction, identity: Identity, scope: Scope, row: DocumentRow, upload: Upload) -> Added:
+        """The first content of a document that waited for it. When another one has this content, nothing is changed here."""
+        for twin in tx.find(
+            DOCUMENTS, scope, {"workspace_id": row.workspace_id, "sha256": upload.sha256, "deleted_at": None}, limit=1
+        ):
+            return Added(row=twin, change="duplicate", version=twin.version)
+        name = clean_file_name(upload.name)
+        tx.update(
+            DOCUMENTS, scope, row.id, name=name, path=clean_path(upload.path), media_type=_declared_type(name),
+            bytes=upload.size_bytes, sha256=upload.sha256, updated_at=self._runtime.clock.now(),
+        )  # fmt: skip
+        filled = self._queued(tx, scope, row)
+        self._jobs.enqueue(tx, self._first_job(filled, identity))
+        return Added(row=filled)
+
     def again(self, tx: Transaction, identity: Identity, scope: Scope, row: DocumentRow) -> DocumentRow:
-        """Another try of what the document is to become."""
+        """Another try of what the document is to become: of reading it, or of fetching it when that never came to anything."""
+        if fetch_again(tx, scope, self._jobs, self._runtime, row, by=identity.user_id):
+            return self._queued(tx, scope, row)
         pending = self._pending(tx, scope, row)
         if pending is not None:
             return self._set_pending(tx, identity, scope, row, pending, structs.replace(pending, version=pending.version + 1))
@@ -129,6 +153,11 @@ class Arrivals:
             return self._set_pending(tx, identity, scope, row, None, newer)
         self._jobs.enqueue(tx, document_job(INGEST_JOB, row, self._runtime, by=identity.user_id))
         return self._queued(tx, scope, row)
+
+    def _first_job(self, row: DocumentRow, identity: Identity) -> Job:
+        job = document_job(INGEST_JOB, row, self._runtime, by=identity.user_id)
+        light = row.bytes <= LIGHT_BYTES and PurePosixPath(row.name.lower()).suffix in _LIGHT
+        return structs.replace(job, payload={**job.payload, "light": True}) if light else job
 
     def abandon_work(self, tx: Transaction, scope: Scope, document_id: str) -> None:
         """What a cancelled newer version has put into the store already is removed; another try has another number."""

@@ -17,9 +17,9 @@ from antiphon.core.display_names import clean_file_name
 from antiphon.core.errors import BadRequest, Conflict, QuotaExceeded
 from antiphon.core.runtime import Runtime, rfc3339
 from antiphon.ingest.pipeline import INGEST_JOB
-from antiphon.ingest.removal import blob_removal, refers
+from antiphon.ingest.removal import refers
 from antiphon.library.arrivals import Added, Arrivals, Upload, clean_path, clean_tags, document_at
-from antiphon.library.removal import live_document, mark_removed
+from antiphon.library.removal import live_document, mark_removed, release_unreferenced
 from antiphon.library.workspaces import live_workspace
 from antiphon.protocol.events import DocumentDeleted, DocumentFailed, DocumentProgress, Event
 from antiphon.protocol.topics import workspace_topic
@@ -242,12 +242,7 @@ class Documents:
         """Removes those of the blobs that no document refers to, by jobs: for when other uploads are under way, one of which may
         be about to refer to the same content."""
 
-        def release(tx: Transaction) -> None:
-            for sha256 in sha256s:
-                if not refers(tx, sha256):
-                    self._jobs.enqueue(tx, blob_removal(sha256, self._runtime))
-
-        await self._store.write(release)
+        await release_unreferenced(self._store, self._jobs, self._runtime, sha256s)
 
     async def _follow(self, entry: Added) -> None:
         """After the commit: what works on older versions ends, and the document is told of."""

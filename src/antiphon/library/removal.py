@@ -4,12 +4,14 @@ workspaces.py; the job is ingest's. Tests: tests/unit/library/test_documents.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from antiphon.access.missing import missing
 from antiphon.access.scope import Scope
 from antiphon.core.runtime import Runtime
-from antiphon.ingest.removal import REMOVAL_JOB
+from antiphon.ingest.removal import REMOVAL_JOB, blob_removal, refers
 from antiphon.storage.jobs.contract import Job, JobQueue
-from antiphon.storage.records.contract import Transaction
+from antiphon.storage.records.contract import Store, Transaction
 from antiphon.storage.records.rows import DOCUMENTS, DocumentRow
 
 
@@ -20,6 +22,20 @@ def mark_removed(
     now = runtime.clock.now()
     tx.update(DOCUMENTS, scope, document.id, state="deleting", searchable=False, deleted_at=now, updated_at=now)
     jobs.enqueue(tx, document_job(REMOVAL_JOB, document, runtime, by=by))
+
+
+async def release_unreferenced(store: Store, jobs: JobQueue, runtime: Runtime, sha256s: Sequence[str]) -> None:
+    """Removes those of the blobs that no document came to refer to, by jobs."""
+
+    def lonely(tx: Transaction) -> list[str]:
+        return [sha256 for sha256 in sha256s if not refers(tx, sha256)]
+
+    def release(tx: Transaction) -> None:
+        for sha256 in lonely(tx):
+            jobs.enqueue(tx, blob_removal(sha256, runtime))
+
+    if await store.read(lonely):
+        await store.write(release)
 
 
 def live_document(tx: Transaction, scope: Scope, document_id: str) -> DocumentRow:

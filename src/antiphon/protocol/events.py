@@ -253,6 +253,17 @@ class DocumentDeleted(Event, tag="document_deleted"):
     document_id: str
 
 
+class WatchSynced(Event, tag="watch_synced"):
+    """A sync of a watched folder or address has ended. `state`: ok, partial (some could not be had) or failed. `counts`: outcome ->
+    documents."""
+
+    watch_id: str
+    state: str
+    counts: dict[str, int]
+    next_due: str
+    error: dict[str, Any] | None = None
+
+
 # --- ephemeral: no seq, never replayed -----------------------------------------------------------------------------------
 
 
@@ -326,7 +337,7 @@ DURABLE_EVENTS: tuple[type[Event], ...] = (
     UserMessage, RunStarted, Status, Sources, Refusal, Suggestion, SuggestionDismissed, Citation, AnswerChunk, ReasoningChunk, AnswerReplace, ToolCall, Usage,
     Complete, RunError, NodeStarted, NodeChunk, NodeOutput, NodeFinished, NodeFailed, NodeStatus, SessionCreated,
     SessionUpdated, SessionDeleted, RunStateChanged, MessageUpdated, MessageDeleted, Notice, DocumentProgress,
-    DocumentReady, DocumentFailed, DocumentDeleted,
+    DocumentReady, DocumentFailed, DocumentDeleted, WatchSynced,
 )  # fmt: skip
 EPHEMERAL_EVENTS: tuple[type[Event], ...] = (
     Welcome, Ack, Subscribed, Unsubscribed, Snapshot, Ping, Draining, TokenExpiring, Close,

@@ -41,8 +41,18 @@ from antiphon.library.directory import Directory
 from antiphon.library.documents import Documents
 from antiphon.library.members import Members
 from antiphon.library.pages import Pages
+from antiphon.library.sync_workers import SyncWorkers
+from antiphon.library.watching.endings import SyncEndings
+from antiphon.library.watching.folder_sync import FolderSync
+from antiphon.library.watching.watches import Watches
+from antiphon.library.web.crawler import Crawler
+from antiphon.library.web.crawls import Crawls
+from antiphon.library.web.fetching import PageFetcher
 from antiphon.library.workspaces import Workspaces
 from antiphon.models.registry import ConfiguredModels
+from antiphon.outgoing.allowance import Allowance
+from antiphon.outgoing.client import GuardedClient
+from antiphon.outgoing.guard import Guard
 from antiphon.plugins.manager import Plugins, load_plugins
 from antiphon.protocol.events import Event
 from antiphon.protocol.topics import workspace_topic
@@ -190,6 +200,29 @@ class House:
             runtime=runtime, on_event=self._publish_document, gate=self._gate, passwords=self.document_passwords,
         )  # fmt: skip
         self.documents = Documents(stores.store, stores.jobs, self.workers, runtime, stores.log.append)
+        self._build_sources()
+
+    def _build_sources(self) -> None:
+        """What comes by itself: addresses of the web, and watches."""
+        settings, runtime, stores = self.settings, self.runtime, self.stores
+        self.outgoing = GuardedClient(
+            Guard(Allowance.parse(settings.outgoing.allow)), runtime, user_agent=settings.outgoing.user_agent
+        )  # fmt: skip
+        self.crawls = Crawls(stores.store, stores.jobs, runtime, settings, stores.log.append)
+        self.watches = Watches(stores.store, stores.jobs, runtime, settings, self.crawls, stores.log.append)
+        endings = SyncEndings(stores.jobs, runtime, settings)
+        crawler = Crawler(
+            store=stores.store, jobs=stores.jobs, blobs=stores.blobs, gate=self._gate,
+            fetcher=PageFetcher(self.outgoing, settings, runtime), finder=self.parsers, work=self.workers, ending=endings,
+            settings=settings, runtime=runtime, on_event=self._publish_document,
+        )  # fmt: skip
+        folders = FolderSync(
+            store=stores.store, jobs=stores.jobs, blobs=stores.blobs, gate=self._gate, endings=endings, work=self.workers,
+            settings=settings, runtime=runtime, on_event=self._publish_document,
+        )  # fmt: skip
+        self.sync_workers = SyncWorkers(
+            jobs=stores.jobs, crawler=crawler, folders=folders, watches=self.watches, settings=settings, runtime=runtime
+        )
 
     def _publish_document(self, workspace_id: str, event: Event) -> None:
         self.stores.log.append([workspace_topic(workspace_id)], event)
@@ -200,6 +233,7 @@ class House:
             settings=settings, runtime=runtime, store=stores.store, blobs=stores.blobs, log=stores.log, jobs=stores.jobs,
             changes=self.changes, accounts=self.accounts, tickets=self.tickets, sign_in_links=self.sign_in_links,
             workspaces=self.workspaces, members=Members(stores.store, runtime, self.changes), documents=self.documents,
+            crawls=self.crawls, watches=self.watches,
             pages=Pages(stores.store, stores.blobs, self.parsers, self.document_passwords), sessions=self.sessions, messages=Messages(stores.store),
             retriever=self.retriever, models=self.models, runs=self.runs, instance_id=runtime.ids.new("run"),
             message_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.messages_per_minute),
@@ -256,6 +290,8 @@ class House:
         self._closing.callback(self.gauge.stop)
         await self.workers.start()
         self._closing.push_async_callback(self.workers.close)
+        await self.sync_workers.start()
+        self._closing.push_async_callback(self.sync_workers.close)
         await self.workspaces.finish_deletions()
         for name, work in (("lag", watch_event_loop_lag(self.metrics, self.runtime)), ("care", self._care())):
             task = self.runtime.scheduler.spawn(work, name=name)
@@ -276,6 +312,7 @@ class House:
                 daily_s += DAY_S
                 try:
                     await self.accounts.forget_ended_logins()
+                    await self.crawls.forget_ended()
                 except AntiphonError as error:
                     self.log.warning("ended_logins_not_removed", error=str(error))
 

@@ -35,6 +35,13 @@ STATUSES: Final[dict[str, int]] = {
     "timeout": 504,
     "shutting_down": 503,
     "internal": 500,
+    "url_refused": 403,
+    "url_unreachable": 502,
+    "url_disallowed": 403,
+    "url_not_found": 404,
+    "url_denied": 403,
+    "url_too_large": 413,
+    "url_duplicate": 409,
 }
 """Status of each error code that can reach HTTP. A code that is missing here fails the test of this module."""
 

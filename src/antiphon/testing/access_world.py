@@ -18,6 +18,7 @@ from antiphon.core.ids import UserId, WorkspaceId
 from antiphon.library.workspaces import member_row
 from antiphon.storage.records.contract import Transaction
 from antiphon.storage.records.rows import (
+    CRAWLS,
     DOCUMENTS,
     KEYS,
     LOGINS,
@@ -27,7 +28,9 @@ from antiphon.storage.records.rows import (
     RUNS,
     SESSIONS,
     USERS,
+    WATCHES,
     WORKSPACES,
+    CrawlRow,
     DocumentRow,
     KeyRow,
     LoginRow,
@@ -37,6 +40,7 @@ from antiphon.storage.records.rows import (
     SessionRow,
     UserRow,
     Visibility,
+    WatchRow,
     WorkspaceRow,
 )
 
@@ -59,6 +63,8 @@ class Objects:
     user_id: str
     member_id: str
     key_id: str
+    crawl_id: str
+    watch_id: str
     login_name: str
     login_password: str
     sign_in_token: str
@@ -220,6 +226,8 @@ class _Seeding:
             user_id=people["newcomer"],
             member_id=people["member"],
             key_id=key.id,
+            crawl_id=self._crawl(tx, workspace_id, author),
+            watch_id=self._watch(tx, workspace_id, author),
             login_name=login.name,
             login_password=PASSWORD,
             sign_in_token=login.sign_in_token,
@@ -233,6 +241,21 @@ class _Seeding:
         tx.insert(DOCUMENTS, row)
         page_id = f"{row.id}:1:1"
         tx.insert(PAGES, PageRow(id=page_id, document_id=row.id, workspace_id=workspace_id, version=1, number=1, text=CANARY))
+        return row.id
+
+    def _crawl(self, tx: Transaction, workspace_id: WorkspaceId, author: UserId) -> str:
+        row = CrawlRow(
+            id=self._new("crl"), workspace_id=workspace_id, url=f"http://{CANARY}.example/", added_by=author, created_at=self._now
+        )
+        tx.insert(CRAWLS, row)
+        return row.id
+
+    def _watch(self, tx: Transaction, workspace_id: WorkspaceId, author: UserId) -> str:
+        row = WatchRow(
+            id=self._new("wat"), workspace_id=workspace_id, kind="url", address=f"http://{CANARY}.example/", interval_s=86_400.0,
+            next_due=self._now + 86_400.0, added_by=author, created_at=self._now, updated_at=self._now,
+        )  # fmt: skip
+        tx.insert(WATCHES, row)
         return row.id
 
     def _session(self, tx: Transaction, workspace_id: WorkspaceId, *, author: UserId, visibility: Visibility) -> tuple[str, str]:
@@ -281,7 +304,8 @@ class _Seeding:
         new = self._new
         return replace(
             like, workspace_id=new("ws"), document_id=new("doc"), failed_document_id=new("doc"), queued_document_id=new("doc"),
-            session_id=new("ses"), run_id=new("run"), user_id=new("usr"), member_id=new("usr"), key_id=new("key"),
+            session_id=new("ses"), run_id=new("run"), user_id=new("usr"), member_id=new("usr"), key_id=new("key"), crawl_id=new("crl"),
+            watch_id=new("wat"),
         )  # fmt: skip
 
 

@@ -27,6 +27,8 @@ from antiphon.library.directory import Directory
 from antiphon.library.documents import Documents
 from antiphon.library.members import Members
 from antiphon.library.pages import Pages
+from antiphon.library.watching.watches import Watches
+from antiphon.library.web.crawls import Crawls
 from antiphon.library.workspaces import Workspaces
 from antiphon.retrieve.passage import Passage, Retrieved
 from antiphon.runs.engine import Question, RunEngine
@@ -163,6 +165,7 @@ def services_on(
     blobs = blobs or NamedBlobs()
     changes = AccessChanges()
     log = MemoryEventLog(runtime=runtime)
+    crawls = Crawls(store, jobs, runtime, settings, log.append)
     return Services(
         settings=settings, runtime=runtime, store=store, blobs=blobs, log=log, jobs=jobs, changes=changes,
         accounts=Accounts(
@@ -174,6 +177,8 @@ def services_on(
         workspaces=Workspaces(store, jobs, runtime, changes),
         members=Members(store, runtime, changes),
         documents=Documents(store, jobs, QueuedIngest(jobs), runtime, log.append),
+        crawls=crawls,
+        watches=Watches(store, jobs, runtime, settings, crawls, log.append),
         pages=Pages(store, blobs, BlankPages()),
         sessions=Sessions(store, runtime, log.append, changes),
         messages=Messages(store),

@@ -8,7 +8,8 @@ from antiphon.core.errors import AntiphonError, RateLimited
 PROTOCOL_CODES = {
     "bad_request", "unknown_type", "unauthorized", "token_expired", "forbidden", "not_found", "conflict", "run_active",
     "rate_limited", "quota_exceeded", "too_large", "unsupported", "model_unavailable", "model_error", "context_too_long",
-    "retrieval_failed", "tool_failed", "run_interrupted", "timeout", "shutting_down", "internal",
+    "retrieval_failed", "tool_failed", "run_interrupted", "timeout", "shutting_down", "internal", "url_refused", "url_unreachable",
+    "url_disallowed", "url_not_found", "url_denied", "url_too_large", "url_duplicate",
 }  # fmt: skip
 ALL = [
     each
@@ -33,7 +34,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 def test_which_ones_are_worth_another_try() -> None:
     assert {each.code for each in ALL if each.retryable} == {
         "run_active", "rate_limited", "model_unavailable", "model_error", "retrieval_failed", "run_interrupted", "timeout",
-        "shutting_down", "internal",
+        "shutting_down", "internal", "url_unreachable",
     }  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from antiphon.commands.table import Call, Command, Result, Right
 from antiphon.library.arrivals import Added, Upload
 from antiphon.library.documents import document_json
 from antiphon.library.pages import page_json
+from antiphon.storage.records.rows import DocumentRow
 
 
 async def document_add(call: Call[Services], payload: DocumentAdd) -> Result:
@@ -42,7 +43,7 @@ async def document_change(call: Call[Services], payload: DocumentChange) -> Resu
         call.reach, payload.document_id, name=payload.name if payload.name is not UNSET else None,
         path=payload.path if payload.path is not UNSET else None, tags=payload.tags if payload.tags is not UNSET else None,
     )  # fmt: skip
-    return document_json(row)
+    return await _shown(call, row)
 
 
 async def document_list(call: Call[Services], payload: DocumentList) -> Result:
@@ -50,13 +51,15 @@ async def document_list(call: Call[Services], payload: DocumentList) -> Result:
         call.reach, payload.workspace_id, state=payload.state, q=payload.q, path=payload.path, ids=payload.ids,
         after=place_of(payload.cursor, "documents"), limit=payload.limit + 1,
     )  # fmt: skip
+    urls = await call.services.crawls.urls_of(call.reach, [row.id for row in rows])
     return page_of(
-        rows, "documents", limit=payload.limit, place=lambda row: (row.created_at, row.id), shape=document_json, key="documents"
-    )
+        rows, "documents", limit=payload.limit, place=lambda row: (row.created_at, row.id),
+        shape=lambda row: with_url(document_json(row), urls.get(row.id)), key="documents",
+    )  # fmt: skip
 
 
 async def document_get(call: Call[Services], payload: DocumentOne) -> Result:
-    return document_json(await call.services.documents.get(call.reach, payload.document_id))
+    return await _shown(call, await call.services.documents.get(call.reach, payload.document_id))
 
 
 async def document_delete(call: Call[Services], payload: DocumentOne) -> Result:
@@ -66,11 +69,11 @@ async def document_delete(call: Call[Services], payload: DocumentOne) -> Result:
 
 async def document_retry(call: Call[Services], payload: DocumentRetry) -> Result:
     row = await call.services.documents.retry(call.caller, call.reach, payload.document_id, password=payload.password)
-    return document_json(row)
+    return await _shown(call, row)
 
 
 async def document_cancel(call: Call[Services], payload: DocumentOne) -> Result:
-    return document_json(await call.services.documents.cancel(call.reach, payload.document_id))
+    return await _shown(call, await call.services.documents.cancel(call.reach, payload.document_id))
 
 
 async def document_page_text(call: Call[Services], payload: DocumentPage) -> Result:
@@ -98,6 +101,15 @@ async def document_original(call: Call[Services], payload: DocumentOne) -> Resul
     """Where the file lies; the HTTP edge streams it out of the blob store."""
     found = await call.services.pages.original(call.reach, payload.document_id)
     return {"name": found.name, "media_type": found.media_type, "sha256": found.sha256, "bytes": found.size_bytes}
+
+
+async def _shown(call: Call[Services], row: DocumentRow) -> Result:
+    return with_url(document_json(row), (await call.services.crawls.urls_of(call.reach, [row.id])).get(row.id))
+
+
+def with_url(shown: dict[str, Any], url: str | None) -> dict[str, Any]:
+    """`url`: of a document that came from the web."""
+    return shown if url is None else {**shown, "url": url}
 
 
 def _added_json(entry: Added) -> dict[str, Any]:

@@ -106,8 +106,9 @@ class JobQueue(Protocol):
         can be alive."""
         ...
 
-    async def wait(self, timeout_s: float) -> None:
-        """Returns when something may have been enqueued, or after the time-out."""
+    async def wait(self, timeout_s: float, *, kinds: tuple[str, ...] = ()) -> None:
+        """Returns when something may have been enqueued since the last claim of these kinds that found nothing (none given: of
+        any), or after the time-out."""
         ...
 
     async def list(self, *, state: JobState | None = None, subject: str | None = None) -> list[Job]: ...

@@ -34,7 +34,7 @@ class MemoryJobQueue:
         if job.id in ours.shelf(_SHELF):
             raise Conflict(f"There is already a job {job.id!r}.")
         _put(ours, job)
-        ours.after_commit(self._bell.ring)
+        ours.after_commit(lambda: self._bell.ring(job.kind))
 
     async def claim(self, *, kinds: tuple[str, ...], owner: str, lease_s: float) -> Job | None:
         jobs = await self.claim_some(kinds=kinds, owner=owner, lease_s=lease_s, most=1)
@@ -50,14 +50,14 @@ class MemoryJobQueue:
         light_only: bool = False,
         idle_users_only: bool = False,
     ) -> builtins.list[Job]:
-        rings = self._bell.rings
+        heard = self._bell.listen(kinds)
 
         def claim(transaction: MemoryTransaction) -> builtins.list[Job]:
             return self._claim(transaction, kinds, owner, lease_s, most, light_only, idle_users_only)
 
         jobs = await self._store.write(claim)
         if not jobs:
-            self._bell.found_nothing(rings)
+            self._bell.found_nothing(heard)
         return jobs
 
     async def heartbeat(self, job: Job, *, lease_s: float) -> bool:
@@ -135,8 +135,8 @@ class MemoryJobQueue:
 
         return await self._store.write(release)
 
-    async def wait(self, timeout_s: float) -> None:
-        await self._bell.wait(timeout_s)
+    async def wait(self, timeout_s: float, *, kinds: tuple[str, ...] = ()) -> None:
+        await self._bell.wait(timeout_s, kinds)
 
     async def list(self, *, state: JobState | None = None, subject: str | None = None) -> builtins.list[Job]:
         def read(transaction: MemoryTransaction) -> builtins.list[Job]:

@@ -73,7 +73,7 @@ class SqliteJobQueue:
             )
         except sqlite3.IntegrityError:
             raise Conflict(f"There is already a job {job.id!r}.") from None
-        ours.after_commit(self._bell.ring)
+        ours.after_commit(lambda: self._bell.ring(job.kind))
 
     async def claim(self, *, kinds: tuple[str, ...], owner: str, lease_s: float) -> Job | None:
         jobs = await self.claim_some(kinds=kinds, owner=owner, lease_s=lease_s, most=1)
@@ -89,14 +89,14 @@ class SqliteJobQueue:
         light_only: bool = False,
         idle_users_only: bool = False,
     ) -> builtins.list[Job]:
-        rings = self._bell.rings
+        heard = self._bell.listen(kinds)
         values = {
             "kinds": _json(kinds), "owner": owner, "lease_s": lease_s, "now": self._clock.now(), "most": most,
             "light_only": light_only, "idle_users_only": idle_users_only,
         }  # fmt: skip
         jobs = await self._store.write(lambda transaction: _claim(transaction.connection, values))
         if not jobs:
-            self._bell.found_nothing(rings)
+            self._bell.found_nothing(heard)
         return jobs
 
     async def heartbeat(self, job: Job, *, lease_s: float) -> bool:
@@ -181,8 +181,8 @@ class SqliteJobQueue:
 
         return await self._store.write(release)
 
-    async def wait(self, timeout_s: float) -> None:
-        await self._bell.wait(timeout_s)
+    async def wait(self, timeout_s: float, *, kinds: tuple[str, ...] = ()) -> None:
+        await self._bell.wait(timeout_s, kinds)
 
     async def list(self, *, state: JobState | None = None, subject: str | None = None) -> builtins.list[Job]:
         def read(transaction: SqliteTransaction) -> builtins.list[Job]:

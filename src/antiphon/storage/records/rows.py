@@ -14,6 +14,7 @@ from msgspec import Struct
 RunState = Literal["queued", "running", "completed", "stopped", "failed", "interrupted"]
 MessageState = Literal["streaming", "complete", "stopped", "failed", "interrupted"]
 DocumentState = Literal["queued", "parsing", "indexing", "embedding", "ready", "failed", "deleting"]
+CrawlState = Literal["running", "done", "failed", "cancelled"]
 Visibility = Literal["private", "workspace"]
 TERMINAL_RUN_STATES: frozenset[str] = frozenset({"completed", "stopped", "failed", "interrupted"})
 
@@ -212,6 +213,85 @@ class ReplacementRow(Row, frozen=True, kw_only=True):
     created_at: float
 
 
+class WebPageRow(Row, frozen=True, kw_only=True):
+    """Where a document was fetched from; `id` is the document's. `url`: its own address, after redirects; `asked_url`: the one that
+    was given. `etag`, `last_modified`: what the site said of the content that the document has. `watch_id`: what keeps it up."""
+
+    workspace_id: str
+    url: str
+    asked_url: str
+    etag: str = ""
+    last_modified: str = ""
+    fetched_at: float | None = None
+    watch_id: str | None = None
+
+
+class CrawlRow(Row, frozen=True, kw_only=True):
+    """One fetching of a page, a part of a site, or a sitemap. `sitemap`: "" none, "auto" the site's own, else an address.
+    `counts`: outcome -> pages. `watch_id`: the watch that asked for it."""
+
+    workspace_id: str
+    url: str
+    depth: int = 0
+    sitemap: str = ""
+    tags: list[str] = []
+    watch_id: str | None = None
+    state: CrawlState = "running"
+    found: int = 0
+    counts: dict[str, int] = {}
+    cut: bool = False
+    error: dict[str, Any] | None = None
+    added_by: str
+    created_at: float
+    finished_at: float | None = None
+
+
+class CrawlPageRow(Row, frozen=True, kw_only=True):
+    """An address that a crawl has found, in the order of finding. `id`: see library/web/beginning.py. `outcome` "": not looked at yet. `document_id`: what it became, or is waited for by."""
+
+    crawl_id: str
+    workspace_id: str
+    ordinal: int
+    url: str
+    depth: int
+    outcome: str = ""
+    document_id: str | None = None
+
+
+class WatchRow(Row, frozen=True, kw_only=True):
+    """A folder of the server, or an address of the web, whose documents are kept up. `running`: the sync that is under way.
+    `last`: what the last one came to; `failures`: how many have failed in a row."""
+
+    workspace_id: str
+    kind: Literal["folder", "url"]
+    address: str
+    depth: int = 0
+    sitemap: str = ""
+    tags: list[str] = []
+    delete_missing: bool = False
+    interval_s: float
+    paused: bool = False
+    next_due: float
+    running: str | None = None
+    failures: int = 0
+    last: dict[str, Any] | None = None
+    added_by: str
+    created_at: float
+    updated_at: float
+
+
+class WatchFileRow(Row, frozen=True, kw_only=True):
+    """A file of a watched folder as it was last seen. `stamp` changes with every write to it. `document_id` "": another document
+    has its content."""
+
+    watch_id: str
+    workspace_id: str
+    path: str
+    stamp: str
+    sha256: str
+    document_id: str = ""
+
+
 class OutboxRow(Row, frozen=True, kw_only=True):
     """A closing event that must reach the log exactly once. `id` is the event id; removed with the batch that holds it."""
 
@@ -268,9 +348,14 @@ DOCUMENTS = Table(name="documents", row=DocumentRow, owner=Owner.WORKSPACE)
 PAGES = Table(name="pages", row=PageRow, owner=Owner.WORKSPACE)
 LAYOUTS = Table(name="layouts", row=LayoutRow, owner=Owner.WORKSPACE)
 REPLACEMENTS = Table(name="replacements", row=ReplacementRow, owner=Owner.WORKSPACE)
+WEB_PAGES = Table(name="web_pages", row=WebPageRow, owner=Owner.WORKSPACE)
+CRAWLS = Table(name="crawls", row=CrawlRow, owner=Owner.WORKSPACE)
+CRAWL_PAGES = Table(name="crawl_pages", row=CrawlPageRow, owner=Owner.WORKSPACE)
+WATCHES = Table(name="watches", row=WatchRow, owner=Owner.WORKSPACE)
+WATCH_FILES = Table(name="watch_files", row=WatchFileRow, owner=Owner.WORKSPACE)
 OUTBOX = Table(name="outbox", row=OutboxRow, owner=Owner.SERVER)
 FLOWS = Table(name="flows", row=FlowRow, owner=Owner.WORKSPACE)
 TABLES: tuple[Table[Any], ...] = (
     USERS, LOGINS, KEYS, WORKSPACES, MEMBERS, SESSIONS, MESSAGES, RUNS, COMMANDS, DOCUMENTS, PAGES, LAYOUTS, REPLACEMENTS,
-    OUTBOX, FLOWS,
+    WEB_PAGES, CRAWLS, CRAWL_PAGES, WATCHES, WATCH_FILES, OUTBOX, FLOWS,
 )  # fmt: skip

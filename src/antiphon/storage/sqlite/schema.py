@@ -32,7 +32,7 @@ from antiphon.storage.records import rows
 from antiphon.storage.records.columns import ColumnKind, columns_of
 from antiphon.storage.records.contract import unique_columns
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The schema's present revision; equal to the newest in migrations/versions (tested)."""
 
 _TYPES: dict[ColumnKind, type[TypeEngine[Any]]] = {
@@ -61,6 +61,11 @@ _ASKED: dict[str, tuple[tuple[str, ...], ...]] = {
     "pages": (("document_id", "version", "number"),),
     "layouts": (("document_id", "version", "number"),),
     "replacements": (("sha256",),),
+    "web_pages": (("workspace_id", "url"), ("workspace_id", "asked_url"), ("watch_id",)),
+    "crawls": (("workspace_id", "created_at", "id"), ("watch_id",)),
+    "crawl_pages": (("crawl_id", "outcome", "ordinal"), ("document_id",)),
+    "watches": (("workspace_id", "created_at", "id"), ("next_due",)),
+    "watch_files": (("watch_id",),),
     "outbox": (("created_at",),),
 }
 """What is looked up often, beside ids and unique columns."""

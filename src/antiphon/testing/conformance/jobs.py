@@ -299,6 +299,21 @@ class JobQueueSuite:
         await asyncio.wait_for(case.queue.wait(60.0), 5.0)
         assert await case.claim() is not None
 
+    async def test_workers_of_other_kinds_neither_wake_nor_deafen_each_other(self, case: JobsCase) -> None:
+        async def claim(kind: str) -> Job | None:
+            return await case.queue.claim(kinds=(kind,), owner="me", lease_s=LEASE_S)
+
+        assert (await claim("ingest"), await claim("other")) == (None, None)
+        waiting = asyncio.ensure_future(case.queue.wait(60.0, kinds=("other",)))
+        await case.runtime.scheduler.settle()
+        await case.add(job("job_1", kind="ingest"))
+        await case.runtime.scheduler.settle()
+        assert not waiting.done(), "woken by a job of another kind"
+        assert await claim("other") is None
+        await asyncio.wait_for(case.queue.wait(60.0, kinds=("ingest",)), 5.0)
+        await case.add(job("job_2", kind="other"))
+        await asyncio.wait_for(waiting, 5.0)
+
     async def test_waiting_ends_with_the_time(self, case: JobsCase) -> None:
         assert await case.claim() is None
         waiting = asyncio.ensure_future(case.queue.wait(60.0))
