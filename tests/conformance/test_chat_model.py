@@ -11,11 +11,20 @@ import pytest
 from antiphon.core.errors import ModelError, ModelUnavailable
 from antiphon.core.runtime import system_runtime
 from antiphon.models.aiohttp_transport import AiohttpTransport
+from antiphon.models.anthropic import AnthropicChat
 from antiphon.models.chat import ChatMessage, ChatRequest, Evidence
 from antiphon.models.extractive import ExtractiveChat, extract_answer
 from antiphon.models.httptools_transport import HttptoolsTransport
 from antiphon.models.openai_compatible import OpenAICompatibleChat
 from antiphon.models.transport import parse_server_address
+from antiphon.testing.anthropic_server import (
+    block_start,
+    message_reply,
+    message_start,
+    refusal_reply,
+    stream_error,
+    text_event,
+)
 from antiphon.testing.conformance.chat_model import CHECKS, ChatModelCase, Check, Situation
 from antiphon.testing.model_server import Break, Hang, Reply, delta_event, error_reply, serve_model, text_reply
 from antiphon.testing.models import ScriptedChat, Wait
@@ -88,7 +97,39 @@ def aiohttp_wire(situation: Situation):
     return over_wire(situation, lean=False)
 
 
-BACKENDS = {"scripted": scripted, "extractive": extractive, "openai-httptools": httptools_wire, "openai-aiohttp": aiohttp_wire}
+def anthropic_replies(situation: Situation) -> Reply:
+    begin = [message_start(), block_start(0, text="")]
+    return {
+        "answers": message_reply(*WORDS),
+        "slow": Reply(pieces=[*begin, text_event("One "), Hang()]),
+        "fails_before": refusal_reply(529, "overloaded_error", "Overloaded"),
+        "fails_midway": Reply(pieces=[*begin, text_event("One "), text_event("two "), stream_error("overloaded_error", "Busy")]),
+    }[situation]
+
+
+@asynccontextmanager
+async def anthropic_wire(situation: Situation) -> AsyncGenerator[ChatModelCase]:
+    runtime = system_runtime()
+    text = {"answers": "".join(WORDS), "slow": "One two", "fails_before": "", "fails_midway": "One two "}[situation]
+    async with serve_model(anthropic_replies(situation)) as server:
+        address = parse_server_address(server.base_url)
+        retries = 0 if situation == "fails_before" else 2
+        model = AnthropicChat(address, HttptoolsTransport(runtime), runtime, retries=retries)
+        try:
+            yield ChatModelCase(
+                model=model, request=REQUEST, text=text, tick=real_tick, upstream_open=lambda: server.open_answers > 0
+            )
+        finally:
+            await model.close()
+
+
+BACKENDS = {
+    "scripted": scripted,
+    "extractive": extractive,
+    "openai-httptools": httptools_wire,
+    "openai-aiohttp": aiohttp_wire,
+    "anthropic": anthropic_wire,
+}
 # The extractive answerer has no server that could fail; its errors would be defects.
 CANNOT = {("extractive", "fails_before"), ("extractive", "fails_midway")}
 CASES = [

@@ -7,7 +7,7 @@ Built once in the composition root (`load_settings`) and passed in. docs/setting
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,6 +35,17 @@ class ChatServer(ModelServer):
     retries: int = setting(2, "Further tries before the first token when the server is busy or away.", ge=0, le=10)
     temperature: float | None = setting(None, "Sampling temperature; None: the model's default.", ge=0)
     max_tokens: int | None = setting(None, "Longest answer; None: the model's default.", unit="tokens", gt=0)
+    kind: Literal["openai", "anthropic", "transformers"] = setting(
+        "openai", "What answers there: an OpenAI-compatible server, Anthropic's API, or a model of this process (extra `local-chat`)."
+    )
+    context_tokens: int | None = setting(
+        None, "Context window of the model, where its server does not tell; None: nothing is trimmed then.", unit="tokens", ge=512
+    )
+    fallbacks: str = setting(
+        "", "Models to go over to, in this order, when one fails before its first token; ids separated by commas."
+    )
+    titles: bool = setting(True, "Whether a model, where one answers, gives each session its title after the first answer.")
+    discover: bool = setting(True, "Whether a start without a model looks for a model server on this machine, on known ports.")
 
 
 class Limits(_Group):
@@ -160,6 +171,12 @@ class Settings(BaseSettings):
     no_auth: bool = setting(False, "Everybody on this machine is the owner. Loopback only.")
     owner_key: str | None = setting(
         None, "Becomes the owner's API key at first start (32 or more characters).", secret=True, min_length=32
+    )
+    secret_key: str | None = setting(
+        None,
+        "Seals the keys of stored model providers (32 or more characters). None: the file `secret.key` in the data folder.",
+        secret=True,
+        min_length=32,
     )
     sample: bool = setting(True, "Whether the first start brings a small sample workspace.")
     failpoint: str | None = setting(None, "For tests: kills the process with SIGKILL at this named place (`name[:n]`).")

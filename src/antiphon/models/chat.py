@@ -94,9 +94,26 @@ class ChatModel(Protocol):
 
 
 class ModelInfo(Struct, frozen=True, kw_only=True):
+    """`provider` is the slug of a stored provider, or the kind of the one from the settings. `context_window` in tokens, None:
+    not known. `capabilities`: of tools, images, reasoning, those that are known. `reason`: why it is not `available`, in words."""
+
     id: str
     provider: str
     label: str
+    kind: str = ""
+    context_window: int | None = None
+    capabilities: list[str] = []
+    default: bool = False
+    available: bool = True
+    reason: str | None = None
+
+
+class ListedModel(Struct, frozen=True, kw_only=True):
+    """A model as its server lists it."""
+
+    name: str
+    context_window: int | None = None
+    capabilities: list[str] = []
 
 
 class ChatModels(Protocol):
@@ -107,5 +124,13 @@ class ChatModels(Protocol):
         ...
 
     def list(self) -> list[ModelInfo]: ...
+
+    def describe(self, model: str) -> ModelInfo:
+        """What is known of a model whose id `resolve` gave. Raises BadRequest for an unknown id."""
+        ...
+
+    def fallbacks(self, model: str) -> Sequence[str]:
+        """Ids to try, in order, when `model` fails before its first delta; without itself. May name models that are gone."""
+        ...
 
     async def close(self) -> None: ...

@@ -23,7 +23,7 @@ _CONTEXT = re.compile(
     r"|reduce the length|max(imum)?[_ ]model[_ ]len",
     re.IGNORECASE,
 )
-_RATE_CODES: Final = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "429"})
+_RATE_CODES: Final = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "429", "overloaded_error"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +71,10 @@ def judge_status(
     if status in {401, 403}:
         # Its words are left out: servers like to repeat a part of the key.
         return Verdict(
-            error=ModelError(f"The model server at {server} refused the API key ({status}). Check ANTIPHON_CHAT_API_KEY.")
+            error=ModelError(
+                f"The model server at {server} refused the API key ({status}). Check the key: "
+                "ANTIPHON_CHAT_API_KEY, or that of the provider."
+            )
         )
     if status in {408, 504}:
         return Verdict(error=Timeout(_whole(f"The model server at {server} gave up waiting ({status}).{said}")), again=True)

@@ -62,16 +62,17 @@ class WireChunk(Struct):
     error: Any = None
 
 
-class WireModel(Struct):
-    id: str
+class Dialect(Struct, frozen=True, kw_only=True):
+    """What a server takes: `usage_option`: `stream_options`; `limit_name`: what it calls `max_tokens`; `without`: options of
+    the request that it refuses."""
+
+    usage_option: bool = True
+    limit_name: str = "max_tokens"
+    without: frozenset[str] = frozenset()
 
 
-class WireModels(Struct):
-    data: list[WireModel] = []
-
-
+PLAIN_DIALECT: Final = Dialect()
 CHUNK_DECODER: Final = msgspec.json.Decoder(WireChunk)
-MODELS_DECODER: Final = msgspec.json.Decoder(WireModels)
 
 _FINISH_REASONS: Final = {
     "stop": "stop",
@@ -126,25 +127,21 @@ def result(told_finish: str | None, usage: WireUsage | None) -> ChatResult:
     )
 
 
-def request_body(request: ChatRequest, *, usage_option: bool, limit_name: str) -> bytes:
-    """The JSON of one streaming request. `limit_name`: what this server calls `max_tokens`. None and empty are not sent."""
+def request_body(request: ChatRequest, dialect: Dialect = PLAIN_DIALECT) -> bytes:
+    """The JSON of one streaming request. None and empty are not sent."""
     body: dict[str, Any] = {
         "model": request.model,
         "messages": [_message(message) for message in request.messages],
         "stream": True,
     }
-    if usage_option:
+    if dialect.usage_option:
         body["stream_options"] = {"include_usage": True}
-    if request.temperature is not None:
-        body["temperature"] = request.temperature
     if request.max_tokens is not None:
-        body[limit_name] = request.max_tokens
-    if request.seed is not None:
-        body["seed"] = request.seed
-    if request.stop:
-        body["stop"] = list(request.stop)
+        body[dialect.limit_name] = request.max_tokens
     if request.tools:
         body["tools"] = list(request.tools)
+    options = {"temperature": request.temperature, "seed": request.seed, "stop": list(request.stop) or None}
+    body.update({name: value for name, value in options.items() if value is not None and name not in dialect.without})
     return msgspec.json.encode(body)
 
 

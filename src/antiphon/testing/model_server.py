@@ -130,6 +130,11 @@ class ModelServer:
         return [request for request in self.requests if request.path.startswith("/v1/chat/completions")]
 
     @property
+    def messages(self) -> list[ReceivedRequest]:
+        """Requests of Anthropic's API (anthropic_server.py)."""
+        return [request for request in self.requests if request.path.startswith("/v1/messages")]
+
+    @property
     def open_answers(self) -> int:
         return sum(request.outcome is None for request in self.requests)
 

@@ -81,10 +81,20 @@ class ScriptedChat:
 
 
 class ScriptedModels:
-    """A registry over given models; the first one is the default."""
+    """A registry over given models; the first one is the default. `windows`: context windows by id; `fallbacks`: for all."""
 
-    def __init__(self, models: Mapping[str, ChatModel]) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, ChatModel],
+        *,
+        windows: Mapping[str, int] | None = None,
+        fallbacks: Sequence[str] = (),
+        provider: str = "scripted",
+    ) -> None:
         self._models = dict(models)
+        self._windows = dict(windows or {})
+        self._fallbacks = list(fallbacks)
+        self._provider = provider
         self.closed = False
 
     def resolve(self, model: str | None) -> tuple[str, ChatModel]:
@@ -94,7 +104,19 @@ class ScriptedModels:
         return name, self._models[name]
 
     def list(self) -> list[ModelInfo]:
-        return [ModelInfo(id=name, provider="scripted", label=name) for name in self._models]
+        return [
+            ModelInfo(
+                id=name, provider=self._provider, kind=self._provider, label=name, context_window=self._windows.get(name), default=n == 0
+            )
+            for n, name in enumerate(self._models)
+        ]  # fmt: skip
+
+    def describe(self, model: str) -> ModelInfo:
+        name, _ = self.resolve(model)
+        return next(info for info in self.list() if info.id == name)
+
+    def fallbacks(self, model: str) -> Sequence[str]:
+        return [name for name in self._fallbacks if name != model]
 
     async def close(self) -> None:
         self.closed = True

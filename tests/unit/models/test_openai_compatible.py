@@ -252,7 +252,27 @@ async def test_server_that_wants_the_newer_name_of_the_limit() -> None:
 async def test_server_that_never_likes_it_is_not_asked_for_ever() -> None:
     with pytest.raises(ModelError) as caught:
         await ask(error_reply(400, "stream_options and max_completion_tokens are odd"), retries=0)
-    assert len(caught.value.transport.sent) == 3
+    assert len(caught.value.transport.sent) == 2
+
+
+async def test_options_that_a_model_refuses_are_left_out_and_remembered_for_that_model() -> None:
+    refusal = error_reply(
+        400, "Unsupported value: 'temperature' does not support 0.2 with this model. Unknown parameter: 'seed'."
+    )
+    transport = MemoryTransport(refusal, text_reply("x"))
+    chat = OpenAICompatibleChat(parse_server_address("http://h:1/v1"), transport, transport.runtime, retries=0)
+    request = msgspec.structs.replace(REQUEST, temperature=0.2, seed=7, stop=["END"])
+    await chat.stream(request, lambda _: None)
+    await chat.stream(request, lambda _: None)
+    await chat.stream(msgspec.structs.replace(request, model="another"), lambda _: None)
+    sent = [(body.get("temperature"), body.get("seed"), body.get("stop")) for body in bodies(transport)]
+    assert sent == [(0.2, 7, ["END"]), (None, None, ["END"]), (None, None, ["END"]), (0.2, 7, ["END"])]
+
+
+async def test_a_complaint_about_a_value_is_no_unknown_option() -> None:
+    with pytest.raises(ModelError) as caught:
+        await ask(error_reply(400, "temperature must be between 0 and 2"), retries=0, temperature=9.0)
+    assert len(caught.value.transport.sent) == 1
 
 
 async def test_context_error_that_names_the_limit_is_not_taken_for_an_unknown_option() -> None:
@@ -316,7 +336,7 @@ async def test_key_is_in_no_error(status: int) -> None:
 async def test_models_are_listed() -> None:
     transport = MemoryTransport(json_reply({"data": [{"id": "a"}, {"id": "b"}]}))
     chat = OpenAICompatibleChat(parse_server_address("http://h:1/v1"), transport, transport.runtime)
-    assert await chat.list_models() == ["a", "b"]
+    assert [model.name for model in await chat.list_models()] == ["a", "b"]
     assert (transport.sent[0].method, transport.sent[0].path) == ("GET", "/models")
 
 

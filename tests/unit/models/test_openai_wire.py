@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from antiphon.models.chat import ChatMessage, ChatRequest, ReasoningDelta, TextDelta, ToolCallDelta
-from antiphon.models.openai_wire import CHUNK_DECODER, WireUsage, deltas, finish_reason, request_body, result
+from antiphon.models.openai_wire import CHUNK_DECODER, Dialect, WireUsage, deltas, finish_reason, request_body, result
 
 
 def body(request: ChatRequest, *, usage_option: bool = True, limit_name: str = "max_tokens") -> dict[str, object]:
-    return msgspec.json.decode(request_body(request, usage_option=usage_option, limit_name=limit_name))
+    return msgspec.json.decode(request_body(request, Dialect(usage_option=usage_option, limit_name=limit_name)))
 
 
 def read(delta: str) -> list[object]:
