@@ -41,7 +41,8 @@ def records(sha256: str) -> list[tuple[rows.Table[Any], rows.Row]]:
         (rows.USERS, rows.UserRow(id="usr_bo", name="Bo", suspended=True, created_at=then)),
         (rows.LOGINS, rows.LoginRow(id="lgn_1", user_id=user, secret_hash="ab" * 32, created_at=then, expires_at=then + 9)),
         (rows.KEYS, rows.KeyRow(id="key_1", name="ci", user_id=user, secret_hash="cd" * 32, workspace_id=space, created_at=then)),
-        (rows.WORKSPACES, rows.WorkspaceRow(id=space, slug="plant", name="Plant 工厂", mode="open", k=8, created_at=then)),
+        (rows.WORKSPACES, rows.WorkspaceRow(id=space, slug="plant", name="Plant 工厂", mode="open", k=8, temperature=0.2,
+            fallbacks=["lab/qwen3", "extractive"], created_at=then)),
         (rows.MEMBERS, rows.MemberRow(id=f"{space}:{user}", workspace_id=space, user_id=user, role="owner", created_at=then)),
         (rows.SESSIONS, rows.SessionRow(
             id="ses_1", workspace_id=space, author_id=user, title="Pump", visibility="workspace", pinned=True, name="test_123",
@@ -93,6 +94,10 @@ def records(sha256: str) -> list[tuple[rows.Table[Any], rows.Row]]:
         (rows.FLOWS, rows.FlowRow(
             id="flow_1", workspace_id=space, slug="summary", name="Summary", definition={"nodes": [{"id": "q"}], "edges": []},
             created_at=then, updated_at=then)),
+        (rows.PROVIDERS, rows.ProviderRow(
+            id="prov_1", slug="lab", label="Lab 实验室", base_url="http://127.0.0.1:11434/v1", key_sealed="v1.AAAA.BBBB", key_hint="…9f3a",
+            models=[{"name": "qwen3", "context_window": 8192}], default_model="qwen3", context_window=8192, fallbacks=["extractive"],
+            preferred=True, created_at=then, updated_at=then)),
     ]  # fmt: skip
 
 

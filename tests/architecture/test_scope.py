@@ -15,6 +15,7 @@ SYSTEM_SCOPE: dict[str, str] = {
     "antiphon.library.directory": "authentication and memberships are read before any scope exists",
     "antiphon.library.keys": "keys belong to a user; every query there names the user",
     "antiphon.library.members": "the names of the users behind visible member rows",
+    "antiphon.library.providers": "providers of models belong to the server; the command table admits its owner only",
     "antiphon.library.watching.endings": "jobs act for the server",
     "antiphon.library.watching.folder_sync": "jobs act for the server",
     "antiphon.library.watching.watches": "the clock looks for watches that are due in all workspaces",

@@ -166,8 +166,8 @@ async def test_first_model_of_a_server_is_used_when_none_is_named() -> None:
         await answer(models)
         assert [chat.body["model"] for chat in server.chats] == ["first", "first"]
         assert sum(request.path == "/v1/models" for request in server.requests) == 1
-        with pytest.raises(BadRequest, match="Known are 'first', 'extractive'"):
-            models.resolve("second")
+        with pytest.raises(BadRequest, match="Known are 'first', 'second', 'extractive'"):
+            models.resolve("third")
         await models.close()
 
 

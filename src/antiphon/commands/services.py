@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from antiphon.access.changes import AccessChanges
@@ -18,10 +19,13 @@ from antiphon.library.accounts import Accounts
 from antiphon.library.documents import Documents
 from antiphon.library.members import Members
 from antiphon.library.pages import Pages
+from antiphon.library.providers import Providers
 from antiphon.library.watching.watches import Watches
 from antiphon.library.web.crawls import Crawls
 from antiphon.library.workspaces import Workspaces
 from antiphon.models.chat import ChatModels
+from antiphon.models.discovery import LocalServer
+from antiphon.models.probe import ModelProbe
 from antiphon.retrieve.passage import Retriever
 from antiphon.runs.engine import RunEngine
 from antiphon.storage.blobs.contract import BlobStore
@@ -52,6 +56,9 @@ class Services:
     messages: Messages
     retriever: Retriever
     models: ChatModels
+    providers: Providers
+    probe: ModelProbe
+    find_model_servers: Callable[[], Awaitable[list[LocalServer]]]
     runs: RunEngine
     message_rate: TokenBuckets
     login_rate: TokenBuckets

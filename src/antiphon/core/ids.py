@@ -20,7 +20,7 @@ ConnectionId = NewType("ConnectionId", str)
 
 Prefix = Literal[
     "usr", "ws", "doc", "ses", "msg", "run", "key", "job", "con", "req", "evt", "log", "lgn", "call", "src", "flow", "sug", "crl",
-    "wat",
+    "wat", "prov",
 ]
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

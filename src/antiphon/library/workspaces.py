@@ -144,6 +144,7 @@ def workspace_json(row: WorkspaceRow, scope: Scope) -> dict[str, Any]:
     role = next((own for workspace, own in scope.visible.items() if workspace == row.id), None)
     return {
         "id": row.id, "slug": row.slug, "name": row.name, "model": row.model, "instructions": row.instructions,
-        "mode": row.mode, "k": row.k, "language": row.language, "created_at": rfc3339(row.created_at),
+        "mode": row.mode, "k": row.k, "language": row.language, "temperature": row.temperature,
+        "fallbacks": row.fallbacks, "created_at": rfc3339(row.created_at),
         "role": role.label if role is not None else None,
     }  # fmt: skip

@@ -156,8 +156,16 @@ def _before_head(request: HttpRequest, error: Exception) -> AntiphonError:
         return _silence(request)
     if isinstance(error, TimeoutError):
         return ModelUnavailable(f"The model server at {name} did not accept a connection within {request.connect_timeout_s:g} s.")
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | aiohttp.ClientSSLError):
-        return ModelUnavailable(f"No secure connection to the model server at {name}: its certificate or TLS was not accepted.")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return ModelUnavailable(
+            f"No secure connection to the model server at {name}: its certificate was not accepted. It is expired, for another "
+            "name, or signed by nobody this machine trusts."
+        )
+    if isinstance(error, aiohttp.ClientConnectorSSLError | aiohttp.ClientSSLError):
+        return ModelUnavailable(
+            f"No secure connection to the model server at {name}: it does not speak TLS as expected. "
+            "If it is a plain server, write http:// instead of https://."
+        )
     if isinstance(error, aiohttp.ClientConnectorError):
         return connect_failure(request.address, error.os_error)
     if isinstance(error, aiohttp.ClientResponseError):

@@ -73,7 +73,8 @@ def judge_status(
         return Verdict(
             error=ModelError(
                 f"The model server at {server} refused the API key ({status}). Check the key: "
-                "ANTIPHON_CHAT_API_KEY, or that of the provider."
+                "ANTIPHON_CHAT_API_KEY, or that of the provider.",
+                data={"status": status},
             )
         )
     if status in {408, 504}:

@@ -114,6 +114,13 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     _get("/keys", "key_list"),
     _delete("/keys/{key_id}", "key_delete"),
     _get("/models", "model_list"),
+    _post("/models/test", "model_test"),
+    _get("/models/discover", "model_discover"),
+    _post("/providers", "provider_create", 201),
+    _get("/providers", "provider_list"),
+    _get("/providers/{provider_id}", "provider_get"),
+    _patch("/providers/{provider_id}", "provider_update"),
+    _delete("/providers/{provider_id}", "provider_delete"),
     _post("/ws-ticket", "ws_ticket", form="ticket"),
     Binding(verb=None, method="POST", path="/commands", form="command"),
 )

@@ -17,6 +17,7 @@ from antiphon.access.changes import AccessChanges
 from antiphon.access.identity import Identity
 from antiphon.access.origins import Origins, is_loopback, split_origins
 from antiphon.access.safety import check_settings
+from antiphon.access.sealing import SecretBox
 from antiphon.access.sign_in_links import SignInLinks
 from antiphon.access.tickets import Tickets
 from antiphon.commands.catalogue import all_commands
@@ -41,6 +42,7 @@ from antiphon.library.directory import Directory
 from antiphon.library.documents import Documents
 from antiphon.library.members import Members
 from antiphon.library.pages import Pages
+from antiphon.library.providers import Providers
 from antiphon.library.sync_workers import SyncWorkers
 from antiphon.library.watching.endings import SyncEndings
 from antiphon.library.watching.folder_sync import FolderSync
@@ -49,6 +51,8 @@ from antiphon.library.web.crawler import Crawler
 from antiphon.library.web.crawls import Crawls
 from antiphon.library.web.fetching import PageFetcher
 from antiphon.library.workspaces import Workspaces
+from antiphon.models.discovery import LocalServer, find_local_servers
+from antiphon.models.probe import ModelProbe
 from antiphon.models.registry import ConfiguredModels
 from antiphon.outgoing.allowance import Allowance
 from antiphon.outgoing.client import GuardedClient
@@ -74,6 +78,7 @@ from antiphon.server.socket_gate import SocketGate
 from antiphon.server.stores import Stores
 from antiphon.server.stream_gate import StreamGate
 from antiphon.storage.blobs.contract import BlobStore
+from antiphon.storage.secret_key import secret_key
 from antiphon.transports.event_stream import EventStreamEndpoint
 from antiphon.transports.hub import Hub, HubLimits
 from antiphon.transports.long_poll import LongPollEndpoint
@@ -101,6 +106,7 @@ class House:
         self.metrics = Metrics()
         self.changes = AccessChanges()
         self.origins = Origins(host=settings.host, port=settings.port, further=split_origins(settings.auth.origins))
+        self._port = settings.port
         self._closing = AsyncExitStack()
 
     @classmethod
@@ -123,6 +129,7 @@ class House:
         await self._closing.aclose()
 
     def bound_to(self, host: str, port: int) -> None:
+        self._port = port
         self.origins = Origins(host=host, port=port, further=split_origins(self.settings.auth.origins))
 
     # --- Surface ----------------------------------------------------------------------------------------------------------------
@@ -137,6 +144,9 @@ class House:
             reasons.append("The event log can't be written to disk; it is tried again, and nothing is dropped.")
         reasons += [f"The plug-in {problem.plugin!r} was left out: {problem.message}" for problem in self.plugins.problems]
         return reasons
+
+    async def find_model_servers(self) -> list[LocalServer]:
+        return await find_local_servers(self.runtime, own_ports={self.settings.port, self._port})
 
     async def release_blobs(self, sha256s: Sequence[str], /) -> None:
         async with self._gate.removing() as free:
@@ -174,6 +184,9 @@ class House:
         self.plugins: Plugins = load_plugins(names, builtin=[builtin])
         self.models = ConfiguredModels(settings.chat, runtime)
         self._closing.push_async_callback(self.models.close)
+        box = SecretBox(lambda: secret_key(settings.data_dir, settings.secret_key, runtime.random), runtime.random)
+        self.providers = Providers(stores.store, runtime, box, self.models)
+        await self.providers.load()
         self.retriever = LexicalRetriever(stores.store, stores.index, runtime)
         self.ticks = TickQueue(runtime.scheduler)
         self.gauge = LoadGauge(runtime, lambda: stores.database.backlog)
@@ -235,7 +248,8 @@ class House:
             workspaces=self.workspaces, members=Members(stores.store, runtime, self.changes), documents=self.documents,
             crawls=self.crawls, watches=self.watches,
             pages=Pages(stores.store, stores.blobs, self.parsers, self.document_passwords), sessions=self.sessions, messages=Messages(stores.store),
-            retriever=self.retriever, models=self.models, runs=self.runs, instance_id=runtime.ids.new("run"),
+            retriever=self.retriever, models=self.models, providers=self.providers,
+            probe=ModelProbe(runtime, self.models.limits, self.models.gate), find_model_servers=self.find_model_servers, runs=self.runs, instance_id=runtime.ids.new("run"),
             message_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.messages_per_minute),
             login_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.logins_per_minute),
         )  # fmt: skip
@@ -296,9 +310,16 @@ class House:
         for name, work in (("lag", watch_event_loop_lag(self.metrics, self.runtime)), ("care", self._care())):
             task = self.runtime.scheduler.spawn(work, name=name)
             self._closing.callback(task.cancel)
+        self.runtime.scheduler.spawn(self._offer_model_servers(), name="look for model servers")
         if self.settings.sample:
             await add_sample_workspace(self, wait_s=SAMPLE_WAIT_S)
         self.hub.start()
+
+    async def _offer_model_servers(self) -> None:
+        """Said in the log only, and not used: the owner chooses."""
+        if self.settings.chat.discover and not self.models.has_model:
+            for found in await self.find_model_servers():
+                self.log.info("model_server_found", address=found.base_url, name=found.name, models=len(found.models))
 
     async def _care(self) -> None:
         """What has to be done from time to time: old rings leave memory, gauges are read."""

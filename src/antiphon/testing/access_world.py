@@ -25,6 +25,7 @@ from antiphon.storage.records.rows import (
     MEMBERS,
     MESSAGES,
     PAGES,
+    PROVIDERS,
     RUNS,
     SESSIONS,
     USERS,
@@ -36,6 +37,7 @@ from antiphon.storage.records.rows import (
     LoginRow,
     MessageRow,
     PageRow,
+    ProviderRow,
     RunRow,
     SessionRow,
     UserRow,
@@ -65,6 +67,7 @@ class Objects:
     key_id: str
     crawl_id: str
     watch_id: str
+    provider_id: str
     login_name: str
     login_password: str
     sign_in_token: str
@@ -228,10 +231,21 @@ class _Seeding:
             key_id=key.id,
             crawl_id=self._crawl(tx, workspace_id, author),
             watch_id=self._watch(tx, workspace_id, author),
+            provider_id=self._provider(tx),
             login_name=login.name,
             login_password=PASSWORD,
             sign_in_token=login.sign_in_token,
         )  # fmt: skip
+
+    def _provider(self, tx: Transaction) -> str:
+        """Switched off, so that no house asks its address."""
+        ident = self._new("prov")
+        row = ProviderRow(
+            id=ident, slug=ident.lower().replace("_", "-"), base_url="http://127.0.0.1:9/v1", enabled=False, created_at=self._now,
+            updated_at=self._now,
+        )  # fmt: skip
+        tx.insert(PROVIDERS, row)
+        return ident
 
     def _document(self, tx: Transaction, workspace_id: WorkspaceId, **columns: Any) -> str:
         row = DocumentRow(

@@ -12,6 +12,7 @@ from typing import cast
 from antiphon.access.changes import AccessChanges
 from antiphon.access.passwords import Passwords
 from antiphon.access.scope import Scope
+from antiphon.access.sealing import SecretBox
 from antiphon.access.sign_in_links import SignInLinks
 from antiphon.access.tickets import Tickets
 from antiphon.commands.rate_limits import TokenBuckets
@@ -27,9 +28,13 @@ from antiphon.library.directory import Directory
 from antiphon.library.documents import Documents
 from antiphon.library.members import Members
 from antiphon.library.pages import Pages
+from antiphon.library.providers import Providers
 from antiphon.library.watching.watches import Watches
 from antiphon.library.web.crawls import Crawls
 from antiphon.library.workspaces import Workspaces
+from antiphon.models.discovery import LocalServer
+from antiphon.models.probe import ModelProbe
+from antiphon.models.provider import ModelLimits, ProviderSpec
 from antiphon.retrieve.passage import Passage, Retrieved
 from antiphon.runs.engine import Question, RunEngine
 from antiphon.runs.live import LiveRun
@@ -157,6 +162,23 @@ class QueuedIngest:
         del document_id, version
 
 
+class QuietRegistry:
+    """A `ProviderRegistry` that keeps what it is given and asks nobody."""
+
+    def __init__(self) -> None:
+        self.specs: list[ProviderSpec] = []
+        self.preferred: str | None = None
+
+    def put_providers(self, specs: Sequence[ProviderSpec], *, preferred: str | None) -> None:
+        self.specs, self.preferred = list(specs), preferred
+
+    async def refresh(self) -> None: ...
+
+
+async def no_model_servers() -> list[LocalServer]:
+    return []
+
+
 def services_on(
     store: Store, jobs: JobQueue, runtime: Runtime, *, blobs: BlobStore | None = None, settings: Settings | None = None
 ) -> Services:
@@ -184,6 +206,9 @@ def services_on(
         messages=Messages(store),
         retriever=TitleRetriever(store),
         models=ScriptedModels({"scripted": ScriptedChat(runtime)}),
+        providers=Providers(store, runtime, SecretBox(lambda: b"of a test" * 8, runtime.random), QuietRegistry()),
+        probe=ModelProbe(runtime, ModelLimits()),
+        find_model_servers=no_model_servers,
         runs=cast("RunEngine", IdleRuns()),
         message_rate=TokenBuckets(runtime.clock, per_minute=0),
         login_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.logins_per_minute),

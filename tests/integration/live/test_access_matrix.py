@@ -45,7 +45,7 @@ KINDS = ("session", "run", "workspace", "user")
 SPENT = {  # after success the world is another one
     "sign_in", "logout", "login", "user_update", "key_delete", "workspace_delete", "workspace_update", "member_put", "member_delete", "document_delete", "document_retry",
     "document_cancel", "session_delete", "session_update", "me_update", "chat_message", "stop", "run_stop", "crawl_cancel", "watch_delete",
-    "watch_sync",
+    "watch_sync", "provider_delete",
 }  # fmt: skip
 
 

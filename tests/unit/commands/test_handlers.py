@@ -265,11 +265,11 @@ async def test_deleting_a_session_stops_its_runs_first(house: House, monkeypatch
 
 async def test_models(house: House):
     listed = await house.call("model_list", await house.owner())
-    assert listed == {
-        "items": [{"id": "scripted", "provider": "scripted", "label": "scripted"}],
-        "next_cursor": None,
-        "default": "scripted",
-    }
+    item = {
+        "id": "scripted", "provider": "scripted", "kind": "scripted", "label": "scripted", "context_window": None,
+        "capabilities": [], "default": True, "available": True, "reason": None,
+    }  # fmt: skip
+    assert listed == {"items": [item], "next_cursor": None, "default": "scripted"}
 
 
 async def test_a_held_identity_is_asked_at_every_call(house: House):

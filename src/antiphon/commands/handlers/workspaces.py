@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import UNSET
@@ -22,11 +23,11 @@ from antiphon.commands.table import Call, Command, Result, Right
 from antiphon.library.members import member_json
 from antiphon.library.workspaces import workspace_json
 
-_CHANGEABLE = ("name", "model", "instructions", "mode", "k", "language")
+_CHANGEABLE = ("name", "model", "instructions", "mode", "k", "language", "temperature", "fallbacks")
 
 
 async def workspace_create(call: Call[Services], payload: WorkspaceCreate) -> Result:
-    _demand_model(call.services, payload.model)
+    _demand_models(call.services, [payload.model, *(payload.fallbacks or ())])
     settings = {field: getattr(payload, field) for field in _CHANGEABLE}
     row = await call.services.workspaces.create(call.caller, **settings)
     return {**workspace_json(row, call.reach), "role": "owner"}
@@ -48,7 +49,7 @@ async def workspace_get(call: Call[Services], payload: WorkspaceOne) -> Result:
 async def workspace_update(call: Call[Services], payload: WorkspaceUpdate) -> Result:
     changes = {field: getattr(payload, field) for field in _CHANGEABLE if getattr(payload, field) is not UNSET}
     await call.services.workspaces.get(call.reach, payload.workspace_id)
-    _demand_model(call.services, changes.get("model"))
+    _demand_models(call.services, [changes.get("model"), *(changes.get("fallbacks") or ())])
     return workspace_json(await call.services.workspaces.update(call.reach, payload.workspace_id, **changes), call.reach)
 
 
@@ -77,10 +78,11 @@ async def member_delete(call: Call[Services], payload: MemberDelete) -> Result:
     return {"user_id": payload.user_id, "removed": True}
 
 
-def _demand_model(services: Services, model: str | None) -> None:
+def _demand_models(services: Services, models: Sequence[str | None]) -> None:
     """Raises BadRequest for a model id that is not known here."""
-    if model is not None:
-        services.models.resolve(model)
+    for model in models:
+        if model is not None:
+            services.models.resolve(model)
 
 
 COMMANDS: list[Command[Any, Services]] = [

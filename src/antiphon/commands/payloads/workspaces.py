@@ -15,6 +15,9 @@ Instructions = Annotated[str, Meta(max_length=8000)]
 Mode = Literal["documents_only", "open"]
 PassageCount = Annotated[int, Meta(ge=1, le=50)]
 Language = Literal["zh", "en"]
+Temperature = Annotated[float, Meta(ge=0, le=2)]
+Fallbacks = Annotated[list[ModelId], Meta(max_length=5)]
+"""Models to go over to, in order, when one fails before its first token."""
 
 
 class WorkspaceCreate(Payload):
@@ -24,6 +27,8 @@ class WorkspaceCreate(Payload):
     mode: Mode = "documents_only"
     k: PassageCount = 6
     language: Language | None = None
+    temperature: Temperature | None = None
+    fallbacks: Fallbacks | None = None
 
 
 class WorkspaceOne(Payload):
@@ -38,6 +43,8 @@ class WorkspaceUpdate(Payload):
     mode: Mode | UnsetType = UNSET
     k: PassageCount | UnsetType = UNSET
     language: Language | UnsetType | None = UNSET
+    temperature: Temperature | UnsetType | None = UNSET
+    fallbacks: Fallbacks | UnsetType | None = UNSET
 
 
 class MemberList(Paged, kw_only=True):

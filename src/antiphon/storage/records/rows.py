@@ -64,6 +64,9 @@ class WorkspaceRow(Row, frozen=True, kw_only=True):
     language: str | None = None
     created_at: float
     deleted_at: float | None = None
+    temperature: float | None = None
+    fallbacks: list[str] | None = None
+    """Models to go over to; None: those of the provider or of the server."""
 
 
 class MemberRow(Row, frozen=True, kw_only=True):
@@ -310,6 +313,26 @@ class FlowRow(Row, frozen=True, kw_only=True):
     updated_at: float
 
 
+class ProviderRow(Row, frozen=True, kw_only=True):
+    """A stored provider of models, the server owner's. `slug` stands before its models' ids. `key_sealed`: library/providers.py
+    alone opens it; `key_hint`: the key's last four characters. `models`: {name, context_window?, capabilities?}."""
+
+    slug: str
+    label: str = ""
+    kind: Literal["openai", "anthropic", "transformers"] = "openai"
+    base_url: str | None = None
+    key_sealed: str | None = None
+    key_hint: str | None = None
+    models: list[dict[str, Any]] = []
+    default_model: str | None = None
+    context_window: int | None = None
+    fallbacks: list[str] = []
+    preferred: bool = False
+    enabled: bool = True
+    created_at: float
+    updated_at: float
+
+
 class Owner(Enum):
     """How a Scope decides on a row."""
 
@@ -355,7 +378,8 @@ WATCHES = Table(name="watches", row=WatchRow, owner=Owner.WORKSPACE)
 WATCH_FILES = Table(name="watch_files", row=WatchFileRow, owner=Owner.WORKSPACE)
 OUTBOX = Table(name="outbox", row=OutboxRow, owner=Owner.SERVER)
 FLOWS = Table(name="flows", row=FlowRow, owner=Owner.WORKSPACE)
+PROVIDERS = Table(name="providers", row=ProviderRow, owner=Owner.SERVER)
 TABLES: tuple[Table[Any], ...] = (
     USERS, LOGINS, KEYS, WORKSPACES, MEMBERS, SESSIONS, MESSAGES, RUNS, COMMANDS, DOCUMENTS, PAGES, LAYOUTS, REPLACEMENTS,
-    WEB_PAGES, CRAWLS, CRAWL_PAGES, WATCHES, WATCH_FILES, OUTBOX, FLOWS,
+    WEB_PAGES, CRAWLS, CRAWL_PAGES, WATCHES, WATCH_FILES, OUTBOX, FLOWS, PROVIDERS,
 )  # fmt: skip

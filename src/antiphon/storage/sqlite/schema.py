@@ -32,7 +32,7 @@ from antiphon.storage.records import rows
 from antiphon.storage.records.columns import ColumnKind, columns_of
 from antiphon.storage.records.contract import unique_columns
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The schema's present revision; equal to the newest in migrations/versions (tested)."""
 
 _TYPES: dict[ColumnKind, type[TypeEngine[Any]]] = {
