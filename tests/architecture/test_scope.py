@@ -8,6 +8,7 @@ from antiphon.storage.records.rows import TABLES
 
 SYSTEM_SCOPE: dict[str, str] = {
     "antiphon.conversations.suggestions": "an answer belongs to its run; the caller was found to be the session's author",
+    "antiphon.conversations.titles": "the title of a session whose question was allowed",
     "antiphon.ingest.leftovers": "jobs act for the server",
     "antiphon.ingest.pipeline": "jobs act for the server",
     "antiphon.ingest.removal": "jobs act for the server",

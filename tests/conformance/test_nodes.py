@@ -51,6 +51,11 @@ class TestChatModel(NodeSuite):
     inputs: ClassVar[dict[str, Any]] = {"question": "Why?", "passages": PASSAGES}
 
 
+class TestFit(NodeSuite):
+    node_type: ClassVar[NodeType] = BUILTIN["fit"]
+    inputs: ClassVar[dict[str, Any]] = {"question": "Why?", "passages": PASSAGES, "history": []}
+
+
 class TestOutput(NodeSuite):
     node_type: ClassVar[NodeType] = BUILTIN["output"]
     inputs: ClassVar[dict[str, Any]] = {"answer": "So."}

@@ -142,7 +142,7 @@ class Sessions:
 
         async def commit() -> SessionRow:
             before, after = await self._store.write(update)
-            self._tell_updated(before, after)
+            self.tell_updated(before, after)
             return after
 
         return await to_the_end(self._runtime.scheduler, commit(), name="update session")
@@ -171,7 +171,8 @@ class Sessions:
         """For what only the author may do. Raises NotFound, Forbidden."""
         return await self._store.read(lambda tx: _authored(tx, identity, scope, session_id))
 
-    def _tell_updated(self, before: SessionRow, after: SessionRow) -> None:
+    def tell_updated(self, before: SessionRow, after: SessionRow) -> None:
+        """Says what a committed change changed, to whom it is visible."""
         shown_before, shown = session_json(before), session_json(after)
         changes = {name: value for name, value in shown.items() if shown_before[name] != value}
         if not changes:

@@ -85,6 +85,7 @@ def close_run(
         **live.facts,
         "nodes": live.node_records(ended=closing.status),
         "usage": usage_fields,
+        "marks": {"citations": len(live.citations), "without_source": sum(c["source_id"] is None for c in live.citations)},
         "text_sha256": complete.text_sha256,
     }
     reach = system_scope("close run")

@@ -88,11 +88,16 @@ class RunLimits:
     checkpoint_s: float
 
 
+OnEnded = Callable[[LiveRun, Question, Closing], None]
+"""Called once a run has ended and its end is recorded and told. Must not wait."""
+
+
 class RunEngine:
     def __init__(
         self, *, store: Store, log: EventLog, executor: Executor, plan: Callable[[WorkspaceRow], Plan], retriever: Retriever,
         models: ChatModels, runtime: Runtime, ticks: TickQueue, gauge: LoadGauge, limits: RunLimits, metrics: RunMetrics | None = None,
         documents: DocumentReader | None = None,
+        on_ended: OnEnded | None = None,
     ) -> None:  # fmt: skip
         self._store = store
         self._log = log
@@ -106,6 +111,7 @@ class RunEngine:
         self._gauge = gauge
         self._limits = limits
         self._metrics = metrics or NoMetrics()
+        self._on_ended = on_ended
         self._live: dict[str, LiveRun] = {}
         self._inner: dict[str, asyncio.Task[None]] = {}
         self._ended: dict[str, asyncio.Event] = {}
@@ -228,6 +234,8 @@ class RunEngine:
             await asyncio.wait([checkpoints])
             live.close()
             await self._close(live, closing, question)
+            if self._on_ended is not None and not self._ending:
+                self._on_ended(live, question, closing)
 
     async def _execute(self, live: LiveRun, question: Question) -> None:
         chinese = language_of(question.message.content) == "zh"

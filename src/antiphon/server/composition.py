@@ -28,6 +28,7 @@ from antiphon.commands.topics import Topics
 from antiphon.config.settings import Settings
 from antiphon.conversations.messages import Messages
 from antiphon.conversations.sessions import Sessions
+from antiphon.conversations.titles import SessionTitles
 from antiphon.core.errors import AntiphonError
 from antiphon.core.failpoints import arm
 from antiphon.core.runtime import Runtime, system_runtime
@@ -63,8 +64,11 @@ from antiphon.protocol.topics import workspace_topic
 from antiphon.retrieve.lexical import LexicalRetriever
 from antiphon.retrieve.whole_document import StoredDocuments
 from antiphon.runs.assistant import default_assistant
-from antiphon.runs.engine import RunEngine, RunLimits
+from antiphon.runs.closing import Closing
+from antiphon.runs.engine import Question, RunEngine, RunLimits
 from antiphon.runs.executor import Executor
+from antiphon.runs.language import language_of
+from antiphon.runs.live import LiveRun
 from antiphon.runs.nodes import builtin
 from antiphon.runs.pacing import LoadGauge
 from antiphon.runs.recovery import recover_runs
@@ -195,7 +199,7 @@ class House:
             store=stores.store, log=stores.log, executor=Executor(self.plugins.implementations(), runtime),
             plan=lambda _workspace: assistant, retriever=self.retriever, models=self.models, runtime=runtime, ticks=self.ticks,
             documents=StoredDocuments(stores.store, stores.index),
-            gauge=self.gauge, metrics=MeteredRuns(self.metrics),
+            gauge=self.gauge, metrics=MeteredRuns(self.metrics), on_ended=self._run_ended,
             limits=RunLimits(
                 max_runs=settings.runs.max, timeout_s=settings.run.timeout_s, checkpoint_s=settings.runs.checkpoint_s
             ),
@@ -207,6 +211,8 @@ class House:
         self.sign_in_links = SignInLinks(runtime)
         self.workspaces = Workspaces(stores.store, stores.jobs, runtime, self.changes)
         self.sessions = Sessions(stores.store, runtime, stores.log.append, self.changes)
+        self.titles = SessionTitles(stores.store, runtime, self.models, self.sessions)
+        self._closing.push_async_callback(self.titles.close)
         self.document_passwords = Passwords()
         self.workers = IngestWorkers(
             store=stores.store, jobs=stores.jobs, blobs=stores.blobs, index=stores.index, pool=self.parsers, settings=settings,
@@ -236,6 +242,13 @@ class House:
         self.sync_workers = SyncWorkers(
             jobs=stores.jobs, crawler=crawler, folders=folders, watches=self.watches, settings=settings, runtime=runtime
         )
+
+    def _run_ended(self, live: LiveRun, question: Question, closing: Closing) -> None:
+        if closing.status == "completed" and self.settings.chat.titles:
+            self.titles.answered(
+                session_id=live.row.session_id, model=str(live.facts.get("model") or live.row.model), answer=live.text,
+                question=question.message.content, first=not question.history, language=language_of(question.message.content),
+            )  # fmt: skip
 
     def _publish_document(self, workspace_id: str, event: Event) -> None:
         self.stores.log.append([workspace_topic(workspace_id)], event)

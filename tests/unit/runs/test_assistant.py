@@ -96,7 +96,7 @@ async def test_passages_stand_numbered_in_the_users_message_only() -> None:
     model, _ = await ask(question="Why?")
     system, user = model.requests[0].messages
     assert user.content == (
-        "[1] Title of doc_a (page 1)\n\nPassage number 1.\n\n[2] Title of doc_b (page 1)\n\nPassage number 2.\n\nQuestion: Why?"
+        "[1] Title of doc_a (page 1)\n\n> Passage number 1.\n\n[2] Title of doc_b (page 1)\n\n> Passage number 2.\n\nQuestion: Why?"
     )
     assert "Passage number" not in system.content
     assert [evidence.n for evidence in model.requests[0].evidence] == [1, 2]

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from antiphon.core.errors import BadRequest, ModelError
+from antiphon.core.errors import AntiphonError, BadRequest, ContextTooLong, ModelError, ModelUnavailable, RateLimited, Timeout
 from antiphon.flows.definition import NodeDefinition
 from antiphon.flows.descriptor import Port
 from antiphon.models.chat import ChatMessage, ChatResult, ReasoningDelta, ToolCallDelta
 from antiphon.retrieve.passage import Passage
 from antiphon.runs.nodes.builtin import antiphon_nodes
+from antiphon.storage.records.rows import WorkspaceRow
 from antiphon.testing.flows import RecordingObserver, RecordingSink, flow, function_node, run_context, run_flow, sample_passage
 from antiphon.testing.models import ScriptedChat, ScriptedModels, Step, Wait
 from antiphon.testing.simulated import simulated_runtime
@@ -23,12 +24,22 @@ HISTORY = [ChatMessage(role="user", content="hi"), ChatMessage(role="assistant",
 class Scene:
     """One chat_model node between a node that feeds it and the output."""
 
-    def __init__(self, steps: tuple[Step, ...] = ("He", "llo"), *, result: ChatResult | None = None, **context: Any) -> None:
+    def __init__(
+        self,
+        steps: tuple[Step, ...] = ("He", "llo"),
+        *,
+        result: ChatResult | None = None,
+        fallbacks: tuple[str, ...] = (),
+        **context: Any,
+    ) -> None:
         self.runtime = simulated_runtime()
         self.model = ScriptedChat(self.runtime, steps, result=result)
         self.sink = RecordingSink()
         self.observer = RecordingObserver()
-        models = ScriptedModels({"default": ScriptedChat(self.runtime), "mine": self.model})
+        self.second = ScriptedChat(self.runtime, ("Second ", "answers"))
+        models = ScriptedModels(
+            {"default": ScriptedChat(self.runtime), "mine": self.model, "second": self.second}, fallbacks=fallbacks
+        )
         self.context = run_context(**{"model": "mine", "models": models, "runtime": self.runtime, "sink": self.sink, **context})
 
     async def run(self, passages: tuple[Passage, ...] = (), prompt: str = "", system: str = "", **settings: Any) -> str:
@@ -159,3 +170,64 @@ async def test_two_answers_can_feed_one_another() -> None:
 
 async def _shout(context: object, inputs: Any) -> dict[str, Any]:
     return {"text": inputs["text"].upper()}
+
+
+def workspace(**fields: Any) -> WorkspaceRow:
+    return WorkspaceRow(id="ws_1", slug="h", name="H", created_at=0.0, **fields)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ModelUnavailable("Away."), ModelError("Broke."), RateLimited("Busy."), Timeout("Silent."), ContextTooLong("Too long.")],
+)
+async def test_another_model_stands_in_before_the_first_token(error: AntiphonError) -> None:
+    scene = Scene((error,), fallbacks=("second",))
+    assert await scene.run() == "Second answers"
+    statuses = [content for _, content, _ in scene.sink.of("status")]
+    assert statuses == [
+        "Writing the answer with mine", "mine did not answer; going over to second", "Writing the answer with second",
+    ]  # fmt: skip
+    record = {name: value for facts in scene.sink.of("record") for name, value in facts.items()}
+    assert record["model"] == "second"
+    assert record["failed_models"] == [{"model": "mine", "code": error.code, "message": error.message}]
+    assert scene.second.requests[0].model == "second"
+
+
+async def test_after_the_first_token_nobody_stands_in() -> None:
+    for first in ("He", ReasoningDelta("Hm")):
+        scene = Scene((first, ModelError("Broke.")), fallbacks=("second",))
+        with pytest.raises(ModelError, match="Broke"):
+            await scene.run()
+        assert scene.second.requests == []
+
+
+async def test_the_workspaces_own_go_before_the_servers_and_what_is_gone_is_passed_over() -> None:
+    scene = Scene((ModelError("Broke."),), fallbacks=("default",), workspace=workspace(fallbacks=["gone", "mine", "second"]))
+    assert await scene.run() == "Second answers"
+    scene = Scene((ModelError("Broke."),), fallbacks=("second",), workspace=workspace(fallbacks=[]))
+    with pytest.raises(ModelError, match="Broke"):
+        await scene.run()
+
+
+async def test_when_all_fail_the_last_error_is_told_and_the_record_has_them_all() -> None:
+    scene = Scene((ModelUnavailable("Away."),), fallbacks=("second",))
+    scene.second._answers = [[ModelError("Second broke.")]]
+    with pytest.raises(ModelError, match="Second broke"):
+        await scene.run()
+    assert {name: value for facts in scene.sink.of("record") for name, value in facts.items()}["failed_models"][0][
+        "model"
+    ] == "mine"
+
+
+async def test_a_wrong_request_is_no_reason_to_go_over() -> None:
+    scene = Scene((BadRequest("Wrong."),), fallbacks=("second",))
+    with pytest.raises(BadRequest):
+        await scene.run()
+    assert scene.second.requests == []
+
+
+async def test_temperature_of_the_node_then_of_the_workspace() -> None:
+    scene = Scene(workspace=workspace(temperature=0.3))
+    await scene.run()
+    await scene.run(temperature=0)
+    assert [request.temperature for request in scene.model.requests] == [0.3, 0]

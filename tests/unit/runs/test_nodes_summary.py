@@ -146,7 +146,7 @@ async def test_with_a_model_section_by_section_then_at_once() -> None:
     assert len(maps) == 8
     assert model.most == SIDE_BY_SIDE
     assert sorted(request.messages[0].content.partition("\n\n")[2] for request in maps) == [
-        f"Text of part {n}." for n in range(1, 9)
+        f"> Text of part {n}." for n in range(1, 9)
     ]
     assert all("not follow instructions" in request.messages[0].content for request in maps)
     assert last.messages[0].role == "system"

@@ -9,9 +9,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from antiphon.flows.descriptor import NodeDescriptor, Port
-from antiphon.models.chat import ChatDelta, ChatMessage, ChatRequest, ChatResult, Evidence, OnDelta, ReasoningDelta, TextDelta
+from antiphon.models.chat import (
+    ChatDelta,
+    ChatMessage,
+    ChatModel,
+    ChatRequest,
+    ChatResult,
+    Evidence,
+    OnDelta,
+    ReasoningDelta,
+    TextDelta,
+)
 from antiphon.models.extractive import EXTRACTIVE_MODEL
 from antiphon.retrieve.passage import Passage
+from antiphon.runs.failover import first_that_answers
 from antiphon.runs.node import NodeContext
 from antiphon.runs.nodes import phrases
 from antiphon.runs.nodes.summary import summarise, summary_parts
@@ -74,38 +85,54 @@ CHAT_MODEL: Final = NodeDescriptor(
 
 class ChatModelNode:
     async def run(self, context: NodeContext, inputs: Mapping[str, Any]) -> None:
-        run = context.run
-        model_id, model = run.models.resolve(context.settings["model"] or run.model)
+        answering = _Answering(context, inputs)
+        result = await first_that_answers(context, answering.pass_on, answering.by)
+        if result is not None:
+            context.run.sink.usage(
+                prompt_tokens=result.prompt_tokens,
+                cached_prompt_tokens=result.cached_prompt_tokens,
+                completion_tokens=result.completion_tokens,
+            )
+            context.run.sink.finish(result.finish_reason)
+
+
+class _Answering:
+    """One answer of the node, by whichever model gives it."""
+
+    def __init__(self, context: NodeContext, inputs: Mapping[str, Any]) -> None:
+        self._context = context
+        self._inputs = inputs
+        self._warned = False
+        self.pass_on = _pass_on(context)
+
+    async def by(self, model_id: str, model: ChatModel, on_delta: OnDelta) -> ChatResult | None:
+        """None: no model was asked, and what there is to say has been said."""
+        context, inputs, run = self._context, self._inputs, self._context.run
         finding = as_finding(inputs["evidence"])
         if finding is not None and finding.low:
             if model_id == EXTRACTIVE_MODEL or _must_refuse(context, inputs, finding):
                 _refuse(context, finding, model_id)
-                return
-            warning = phrases.low_evidence(run.language, general_knowledge=run.workspace.mode == "open")
-            run.sink.status("low_evidence", warning, counts={"searched": finding.searched})
-            run.sink.record(low_evidence=True)
+                return None
+            self._warn(finding)
         summary = inputs["summary"]
         if summary is not None and model_id == EXTRACTIVE_MODEL:
             await _sum_up(context, summary)
-            return
+            return None
         request = _request(context, inputs, model_id)
         if summary is not None:
             run.sink.record(model=model_id)
-            self._told(context, await summarise(context, summary, request, model, _pass_on(context)))
-            return
+            return await summarise(context, summary, request, model, on_delta)
         run.sink.record(model=model_id, prompt=_record(request))
         run.sink.status("generating", phrases.writing(run.language, model=model_id))
-        self._told(context, await model.stream(request, _pass_on(context)))
+        return await model.stream(request, on_delta)
 
-    @staticmethod
-    def _told(context: NodeContext, result: ChatResult) -> None:
-        run = context.run
-        run.sink.usage(
-            prompt_tokens=result.prompt_tokens,
-            cached_prompt_tokens=result.cached_prompt_tokens,
-            completion_tokens=result.completion_tokens,
-        )
-        run.sink.finish(result.finish_reason)
+    def _warn(self, finding: Finding) -> None:
+        run = self._context.run
+        if not self._warned:
+            self._warned = True
+            warning = phrases.low_evidence(run.language, general_knowledge=run.workspace.mode == "open")
+            run.sink.status("low_evidence", warning, counts={"searched": finding.searched})
+            run.sink.record(low_evidence=True)
 
 
 async def _sum_up(context: NodeContext, summary: Mapping[str, Any]) -> None:
@@ -170,7 +197,7 @@ def _request(context: NodeContext, inputs: Mapping[str, Any], model_id: str) -> 
         question=question,
         evidence=[_evidence(n, passage) for n, passage in enumerate(inputs["passages"] or [], start=1)],
         language=run.language,
-        temperature=settings["temperature"],
+        temperature=settings["temperature"] if settings["temperature"] is not None else run.workspace.temperature,
         max_tokens=settings["max_tokens"],
         seed=run.seed if run.seed is not None else settings["seed"],
     )

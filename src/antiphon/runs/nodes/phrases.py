@@ -55,5 +55,19 @@ def pages(language: str, first: int, last: int) -> str:
     return f"Page {first}" if first == last else f"Pages {first}–{last}"
 
 
+def fitted(language: str, *, messages: int, passages: int) -> str:
+    """What was left out for the model's context window."""
+    if language == "zh":
+        parts = [f"{messages} 条较早的消息"] * bool(messages) + [f"{passages} 个相关度较低的段落"] * bool(passages)
+        return f"超出模型的上下文长度，未使用：{'、'.join(parts)}"
+    parts = [_count(messages, "earlier message")] * bool(messages) + [_count(passages, "less relevant passage")] * bool(passages)
+    return f"Too long for the model's context; left out: {' and '.join(parts)}"
+
+
+def going_over(language: str, *, failed: str, to: str) -> str:
+    """A model failed before its first token and another one is asked."""
+    return f"{failed} 没有回答，改用 {to}" if language == "zh" else f"{failed} did not answer; going over to {to}"
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

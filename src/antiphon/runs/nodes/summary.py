@@ -17,6 +17,7 @@ from antiphon.models.chat import ChatDelta, ChatMessage, ChatModel, ChatRequest,
 from antiphon.models.quotation import QuotedText
 from antiphon.runs.node import NodeContext
 from antiphon.runs.nodes import phrases
+from antiphon.runs.quoting import quoted
 
 SIDE_BY_SIDE: Final = 3
 _NOTES_CHARACTERS: Final = 1_200
@@ -69,7 +70,9 @@ async def summarise(
     language = "zh" if context.run.language == "zh" else "en"
     sections: Sequence[Mapping[str, Any]] = summary["sections"]
     results: list[ChatResult] = []
-    notes = await _notes(context, summary, request, model, language, results) if len(sections) > 1 else [sections[0]["text"]]
+    notes = (
+        await _notes(context, summary, request, model, language, results) if len(sections) > 1 else [quoted(sections[0]["text"])]
+    )
     lines = [
         f"[{section['numbers'][0]}] {section_name(section, language)}\n{note}".strip()
         for section, note in zip(sections, notes, strict=True)
@@ -103,7 +106,7 @@ async def _notes(
         nonlocal done
         name = section_name(section, language)
         place = f"（{name}）" if language == "zh" and name else f", {name}" if name else ""
-        prompt = _MAP[language].format(title=summary["title"], place=place, text=section["text"])
+        prompt = _MAP[language].format(title=summary["title"], place=place, text=quoted(section["text"]))
         asked = structs.replace(request, messages=[ChatMessage(role="user", content=prompt)], evidence=(), question=prompt)
         pieces: list[str] = []
 

@@ -14,12 +14,13 @@ from antiphon.flows.template import Section, parse_template, render_template
 from antiphon.models.chat import ChatMessage
 from antiphon.retrieve.passage import Passage
 from antiphon.runs.node import NodeContext
+from antiphon.runs.quoting import quoted
 
 TEMPLATE: Final = NodeDescriptor(
     type="template",
     label="Template",
     description=(
-        "Fills names and lists into a text. Names: question, passages (n, title, heading, page, text), history (role, content), "
+        "Fills names and lists into a text. Names: question, passages (n, title, heading, page, text, quote: the text with `> ` before each line), history (role, content), "
         "texts, text (the first of them), instructions, workspace, language, and the switches zh and open; "
         "the fields of `values` besides."
     ),
@@ -80,7 +81,14 @@ def _names(context: NodeContext, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _passage(n: int, passage: Passage) -> dict[str, Any]:
     heading = " > ".join(passage.heading_path)
-    return {"n": n, "title": passage.title, "heading": heading, "page": passage.page, "text": passage.text}
+    return {
+        "n": n, "title": _one_line(passage.title), "heading": _one_line(heading), "page": passage.page, "text": passage.text,
+        "quote": quoted(passage.text),
+    }  # fmt: skip
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:
