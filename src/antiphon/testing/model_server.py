@@ -138,6 +138,10 @@ class ModelServer:
     def open_answers(self) -> int:
         return sum(request.outcome is None for request in self.requests)
 
+    def play(self, *script: Reply) -> None:
+        """Another script, from its beginning."""
+        self.script, self._taken = list(script), 0
+
     async def settled(self, *, timeout_s: float = 1.0) -> None:
         """Waits until no answer is being written. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):

@@ -71,13 +71,14 @@ class ChildProcess:
 
 
 class ServerProcess(ChildProcess):
-    """`settings` become `ANTIPHON_` variables: `limits_idle_s=0` is `ANTIPHON_LIMITS_IDLE_S=0`."""
+    """`settings` become `ANTIPHON_` variables: `limits_idle_s=0` is `ANTIPHON_LIMITS_IDLE_S=0`. Without others, the model is asked
+    for answers only (no titles), and no other server is looked for."""
 
     def __init__(self, data_dir: Path, *, wait: bool = True, port: int | None = None, **settings: Any) -> None:
         self.port = port or free_port()
         self.data_dir = data_dir
         data_dir.mkdir(parents=True, exist_ok=True)
-        given = {"host": "127.0.0.1", "port": self.port, "owner_key": OWNER_KEY, "sample": "false", **settings}
+        given = {"host": "127.0.0.1", "port": self.port, "owner_key": OWNER_KEY, "sample": "false", "chat_titles": "false", "chat_discover": "false", **settings}
         env = {f"ANTIPHON_{name.upper()}": str(value) for name, value in given.items() if value is not None}
         env["ANTIPHON_DATA_DIR"] = str(data_dir)
         program = str(Path(sys.executable).parent / "antiphon")
