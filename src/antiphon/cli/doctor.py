@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-import aiohttp
 import typer
 from msgspec import Struct
 
@@ -26,14 +25,18 @@ from antiphon.client import RestClient
 from antiphon.config import Settings, load_settings
 from antiphon.core.errors import AntiphonError
 from antiphon.core.failpoints import FAILPOINTS
+from antiphon.core.runtime import system_runtime
 from antiphon.ingest.guard import active_guards
 from antiphon.ingest.ocr import active_helpers
+from antiphon.models.discovery import find_local_servers
+from antiphon.models.probe import ModelProbe
+from antiphon.models.registry import limits_of, settings_provider
 from antiphon.storage.inspection import inspect_storage
 from antiphon.storage.lock import running_server
 
 FREE_WARN_BYTES: Final = 2 * 2**30
 FREE_FAIL_BYTES: Final = 100 * 2**20
-MODEL_TIMEOUT_S: Final = 3.0
+SERVER_TIMEOUT_S: Final = 3.0
 LIBRARIES: Final = ("starlette", "uvicorn", "websockets", "msgspec", "sqlalchemy", "pypdfium2")
 
 
@@ -161,7 +164,7 @@ async def _owner(data_dir: Path) -> Finding:
     if server is None:
         return Finding(check="server", detail="none runs on this data folder")
     try:
-        async with RestClient(server.url, key=server.token, timeout_s=MODEL_TIMEOUT_S) as rest:
+        async with RestClient(server.url, key=server.token, timeout_s=SERVER_TIMEOUT_S) as rest:
             health = await rest.health()
     except AntiphonError as error:
         return Finding(
@@ -175,24 +178,22 @@ async def _owner(data_dir: Path) -> Finding:
 
 
 async def _chat_model(settings: Settings) -> Finding:
-    address = settings.chat.base_url
-    if address is None:
-        return Finding(
-            check="chat model", state="warning", detail="none; answers are sentences of the documents (ANTIPHON_CHAT_BASE_URL)"
-        )
-    headers = {"Authorization": f"Bearer {settings.chat.api_key}"} if settings.chat.api_key else {}
-    try:
-        timeout = aiohttp.ClientTimeout(total=MODEL_TIMEOUT_S)
-        async with (
-            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
-            session.get(address.rstrip("/") + "/models") as answer,
-        ):
-            status = answer.status
-    except (aiohttp.ClientError, TimeoutError) as error:
-        return Finding(check="chat model", state="warning", detail=f"{address} does not answer: {error or 'timeout'}")
-    if status in {401, 403}:
-        return Finding(check="chat model", state="warning", detail=f"{address} refuses the key (ANTIPHON_CHAT_API_KEY)")
-    return Finding(check="chat model", detail=f"{address} answers; model {settings.chat.model or 'as the server chooses'}")
+    """Tries the model of the settings as `POST /models/test` does; without one, says what this machine has."""
+    spec = settings_provider(settings.chat)
+    runtime = system_runtime()
+    if spec is None:
+        found = await find_local_servers(runtime, own_ports={settings.port})
+        offers = "; ".join(f"{server.base_url} answers ({', '.join(server.models[:3]) or 'a key is needed'})" for server in found)
+        advice = f"Here: {offers}" if offers else "None was found on this machine"
+        detail = f"none; answers are sentences of the documents (ANTIPHON_CHAT_BASE_URL). {advice}"
+        return Finding(check="chat model", state="warning", detail=detail)
+    report = await ModelProbe(runtime, limits_of(settings.chat)).test(spec)
+    if report.problem is not None:
+        return Finding(check="chat model", state="warning", detail=report.problem)
+    where = spec.base_url or spec.kind
+    rate = f", {report.tokens_per_s:g} tokens/s" if report.tokens_per_s else ""
+    told = f", first token after {report.first_token_ms} ms{rate}" if report.first_token_ms is not None else ""
+    return Finding(check="chat model", detail=f"{where} answers; model {report.model}{told}")
 
 
 def _storage(data_dir: Path) -> Iterator[Finding]:

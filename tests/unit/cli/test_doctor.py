@@ -6,14 +6,15 @@ import json
 
 import pytest
 import typer
-from aiohttp import web
 
 from antiphon.cli import doctor
 from antiphon.cli.exit_codes import ExitCode
 from antiphon.config import load_settings
 from antiphon.core.errors import NotFound
 from antiphon.core.failpoints import FAILPOINTS
+from antiphon.models.discovery import LocalServer
 from antiphon.storage.lock import FolderLock, ServerInfo
+from antiphon.testing.model_server import error_reply, serve_model, text_reply
 
 
 def states(capsys, **options) -> dict[str, str]:
@@ -52,24 +53,43 @@ def test_an_owner_that_does_not_answer_fails(capsys, tmp_path):
         assert states(capsys, data_dir=tmp_path)["server"] == "failed"
 
 
-@pytest.mark.parametrize(("path", "words"), [("/v1", "answers"), ("/closed", "refuses the key")])
-async def test_the_model_server_is_asked(path, words, monkeypatch):
-    async def models(_: web.Request) -> web.Response:
-        return web.json_response({"data": []})
+@pytest.fixture(autouse=True)
+def no_other_servers(monkeypatch):
+    async def none(*_: object, **__: object) -> list[LocalServer]:
+        return []
 
-    async def closed(_: web.Request) -> web.Response:
-        return web.Response(status=401)
+    monkeypatch.setattr(doctor, "find_local_servers", none)
 
-    app = web.Application()
-    app.router.add_get("/v1/models", models)
-    app.router.add_get("/closed/models", closed)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    monkeypatch.setenv("ANTIPHON_CHAT_BASE_URL", f"http://127.0.0.1:{runner.addresses[0][1]}{path}")
+
+async def test_the_model_server_is_asked(monkeypatch):
+    async with serve_model(text_reply("1 ", "2"), models=["qwen3"]) as server:
+        monkeypatch.setenv("ANTIPHON_CHAT_BASE_URL", server.base_url)
+        finding = await doctor._chat_model(load_settings())
+        assert finding.state == "ok"
+        assert f"{server.base_url} answers; model qwen3, first token after" in finding.detail
+        monkeypatch.setenv("ANTIPHON_CHAT_BASE_URL", server.base_url.removesuffix("/v1"))
+        server.play(error_reply(404, "no such page"))
+        finding = await doctor._chat_model(load_settings())
+        assert finding.state == "warning"
+
+
+async def test_a_refused_key_is_told_without_the_key(monkeypatch):
+    async with serve_model(error_reply(401, "Incorrect key sk-secret-123456"), models=["qwen3"]) as server:
+        monkeypatch.setenv("ANTIPHON_CHAT_BASE_URL", server.base_url)
+        monkeypatch.setenv("ANTIPHON_CHAT_API_KEY", "sk-secret-123456")
+        finding = await doctor._chat_model(load_settings())
+    assert finding.state == "warning"
+    assert "refused the API key" in finding.detail
+    assert "sk-secret" not in finding.detail
+
+
+async def test_a_model_server_of_this_machine_is_offered(monkeypatch):
+    async def one(*_: object, **__: object) -> list[LocalServer]:
+        return [LocalServer(name="Ollama", base_url="http://127.0.0.1:11434/v1", models=["qwen3:8b"])]
+
+    monkeypatch.setattr(doctor, "find_local_servers", one)
     finding = await doctor._chat_model(load_settings())
-    await runner.cleanup()
-    assert words in finding.detail
+    assert "http://127.0.0.1:11434/v1 answers (qwen3:8b)" in finding.detail
 
 
 def test_failpoints_are_listed(capsys):
