@@ -7,7 +7,9 @@ Tests: tests/integration/test_transports.py.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
 from antiphon.core.errors import AntiphonError, ModelError, ModelUnavailable, Timeout
 from antiphon.core.runtime import Runtime
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     import ssl
 
     import aiohttp
+    from aiohttp.abc import AbstractResolver, ResolveResult
 
 _PIECE_BYTES = 65_536
 
@@ -55,9 +58,13 @@ class AiohttpTransport:
         self._proxy = proxy
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
+        self._pins: dict[str, str] = {}
 
     async def send(self, request: HttpRequest, sink: ResponseSink) -> None:
         import aiohttp  # lazy: 0.2 s of imports that a server with a plain http model never needs
+
+        if request.address.pinned is not None:
+            self._pins[request.address.host] = request.address.pinned
 
         try:
             try:
@@ -105,7 +112,11 @@ class AiohttpTransport:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=0, keepalive_timeout=IDLE_CONNECTION_S, ssl=True if self._tls is None else self._tls
+                    limit=0,
+                    keepalive_timeout=IDLE_CONNECTION_S,
+                    ssl=True if self._tls is None else self._tls,
+                    resolver=cast("AbstractResolver", _PinnedResolver(self._pins)),  # no subclass: aiohttp is lazy
+                    use_dns_cache=False,  # it would outlive a pin
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 max_line_size=MAX_HEAD_BYTES // 4,
@@ -146,6 +157,29 @@ class AiohttpTransport:
             connection.transport.abort()
         response.close()
         await self._runtime.scheduler.sleep(0)  # the loop closes the socket in its next turn
+
+
+class _PinnedResolver:
+    """Gives a pinned host its address, and asks the system for others."""
+
+    def __init__(self, pins: Mapping[str, str]) -> None:
+        self._pins = pins
+        self._system: AbstractResolver | None = None
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        import aiohttp  # lazy, as above
+
+        pin = self._pins.get(host)
+        if pin is None:
+            if self._system is None:
+                self._system = aiohttp.ThreadedResolver()
+            return await self._system.resolve(host, port, family)
+        kind = socket.AF_INET6 if ":" in pin else socket.AF_INET
+        return [{"hostname": host, "host": pin, "port": port, "family": kind, "proto": 0, "flags": socket.AI_NUMERICHOST}]
+
+    async def close(self) -> None:
+        if self._system is not None:
+            await self._system.close()
 
 
 def _before_head(request: HttpRequest, error: Exception) -> AntiphonError:

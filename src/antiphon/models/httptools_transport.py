@@ -310,7 +310,7 @@ class HttptoolsTransport:
                 self._open.discard(connection)
 
     def _take_idle(self, address: ServerAddress) -> HttpConnection | None:
-        kept = self._idle.get((address.host, address.port), [])
+        kept = self._idle.get((address.dialled, address.port), [])
         oldest_s = self._runtime.clock.monotonic() - IDLE_CONNECTION_S
         while kept:
             connection = kept.pop()
@@ -321,7 +321,7 @@ class HttptoolsTransport:
         return None
 
     def _keep(self, connection: HttpConnection) -> None:
-        kept = self._idle.setdefault((connection.server.host, connection.server.port), [])
+        kept = self._idle.setdefault((connection.server.dialled, connection.server.port), [])
         kept[:] = [other for other in kept if other.state is ConnectionState.IDLE]
         if connection not in self._open or len(kept) >= IDLE_CONNECTIONS_PER_SERVER:
             connection.abort()
@@ -335,7 +335,7 @@ class HttptoolsTransport:
         try:
             async with asyncio.timeout(request.connect_timeout_s):
                 _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: HttpConnection(address, self._runtime, self._keep), address.host, address.port
+                    lambda: HttpConnection(address, self._runtime, self._keep), address.dialled, address.port
                 )
         except TimeoutError:
             raise ModelUnavailable(

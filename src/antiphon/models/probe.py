@@ -15,7 +15,8 @@ from antiphon.core.errors import AntiphonError, BadRequest, ModelError, ModelUna
 from antiphon.core.runtime import Runtime
 from antiphon.models.chat import ChatDelta, ChatMessage, ChatRequest, ChatResult, ListedModel
 from antiphon.models.extractive import EXTRACTIVE_MODEL
-from antiphon.models.provider import AddressGate, ModelLimits, ProviderSpec, ServedChat, open_provider
+from antiphon.models.guarded_transport import AddressGate
+from antiphon.models.provider import ModelLimits, ProviderSpec, ServedChat, open_provider
 from antiphon.models.served import chat_names
 
 LIST_S: Final = 1.5

@@ -13,9 +13,10 @@ from antiphon.core.errors import BadRequest
 from antiphon.core.runtime import Runtime
 from antiphon.models.anthropic import ANTHROPIC_ADDRESS, CONTEXT_WINDOW, AnthropicChat
 from antiphon.models.chat import ChatModel, ListedModel
+from antiphon.models.guarded_transport import AddressGate, GuardedTransport
 from antiphon.models.local_chat import LocalChat
 from antiphon.models.openai_compatible import OpenAICompatibleChat
-from antiphon.models.transport import ServerAddress, Transport, parse_server_address
+from antiphon.models.transport import parse_server_address
 from antiphon.models.transport_choice import choose_transport
 
 ProviderKind = Literal["openai", "anthropic", "transformers"]
@@ -51,22 +52,13 @@ class ProviderSpec(Struct, frozen=True, kw_only=True):
 
 
 class ModelLimits(Struct, frozen=True, kw_only=True):
-    """What is the same for all providers of a server. `admit`: asked with the address of every stored or tested provider."""
+    """What is the same for all providers of a server."""
 
     retries: int = 2
     connect_timeout_s: float = 10.0
     idle_timeout_s: float = 120.0
     temperature: float | None = None
     max_tokens: int | None = None
-
-
-class AddressGate(Protocol):
-    """Says whether an address that came through the API may be connected to, and with what. Addresses of the settings are
-    trusted and do not pass here."""
-
-    def transport(self, address: ServerAddress, runtime: Runtime) -> Transport:
-        """Raises Forbidden for an address that may not be reached for this purpose."""
-        ...
 
 
 class ServedChat(ChatModel, Protocol):
@@ -79,14 +71,16 @@ class ServedChat(ChatModel, Protocol):
 
 def open_provider(spec: ProviderSpec, runtime: Runtime, limits: ModelLimits, *, gate: AddressGate | None = None) -> ServedChat:
     """The adapter of a provider; opens no connection yet. `gate` None: the address is trusted. Raises BadRequest (address,
-    key), Forbidden (gate), ModelUnavailable (a library is missing)."""
+    key)."""
     if spec.kind == "transformers":
         return LocalChat([model.name for model in spec.models], runtime, max_tokens=limits.max_tokens)
     text = spec.base_url or (ANTHROPIC_ADDRESS if spec.kind == "anthropic" else "")
     if not text:
         raise BadRequest("A provider of the kind 'openai' needs its address: write http://host:port/v1.")
     address = parse_server_address(text)
-    transport = choose_transport(address, runtime) if gate is None else gate.transport(address, runtime)
+    transport = choose_transport(address, runtime)
+    if gate is not None:
+        transport = GuardedTransport(transport, gate)
     adapter = AnthropicChat if spec.kind == "anthropic" else OpenAICompatibleChat
     return adapter(
         address,

@@ -16,7 +16,8 @@ from antiphon.core.errors import AntiphonError, BadRequest
 from antiphon.core.runtime import Runtime
 from antiphon.models.chat import ChatModel, ModelInfo
 from antiphon.models.extractive import EXTRACTIVE_MODEL, ExtractiveChat
-from antiphon.models.provider import AddressGate, ModelLimits, OfferedModel, ProviderSpec, open_provider
+from antiphon.models.guarded_transport import AddressGate
+from antiphon.models.provider import ModelLimits, OfferedModel, ProviderSpec, open_provider
 from antiphon.models.served import Provider, ServedModel
 
 UNNAMED_MODEL: Final = "default"

@@ -22,13 +22,20 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerAddress:
-    """Where a model server is. `path` is the prefix of every call, without a slash at its end; `query` goes on every call."""
+    """Where a model server is. `path` is the prefix of every call, without a slash at its end; `query` goes on every call.
+    `pinned`: the IP address to connect to, instead of asking for that of `host` (guarded_transport.py)."""
 
     scheme: Literal["http", "https"]
     host: str
     port: int
     path: str = ""
     query: str = ""
+    pinned: str | None = None
+
+    @property
+    def dialled(self) -> str:
+        """What is connected to."""
+        return self.pinned or self.host
 
     @property
     def name(self) -> str:

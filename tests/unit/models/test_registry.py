@@ -5,15 +5,14 @@ import asyncio
 import pytest
 
 from antiphon.config.settings import ChatServer
-from antiphon.core.errors import BadRequest, ModelUnavailable
-from antiphon.core.runtime import Runtime
+from antiphon.core.errors import BadRequest, Forbidden, ModelUnavailable
 from antiphon.models.chat import ChatMessage, ChatRequest, ListedModel
 from antiphon.models.extractive import ExtractiveChat
 from antiphon.models.openai_compatible import OpenAICompatibleChat
 from antiphon.models.provider import OfferedModel, ProviderSpec
 from antiphon.models.registry import ConfiguredModels
 from antiphon.models.served import ServedModel, chat_names
-from antiphon.models.transport import ServerAddress, Transport
+from antiphon.models.transport import ServerAddress
 from antiphon.testing.model_server import serve_model, text_reply
 from antiphon.testing.models import ScriptedChat
 from antiphon.testing.simulated import simulated_runtime
@@ -146,18 +145,26 @@ def test_fallbacks_are_the_providers_else_the_settings() -> None:
     assert registry.fallbacks("lab/a") == ["extractive"]
 
 
-def test_the_gate_is_asked_for_stored_addresses_only() -> None:
+async def test_the_gate_is_asked_for_stored_addresses_only() -> None:
     asked: list[str] = []
 
     class Gate:
-        def transport(self, address: ServerAddress, runtime: Runtime) -> Transport:
+        async def admit(self, address: ServerAddress) -> str:
             asked.append(address.name)
-            raise BadRequest("Not there.")
+            raise Forbidden("That address is not asked.")
 
-    registry = ConfiguredModels(ChatServer(base_url="http://h:1/v1", model="m"), simulated_runtime(), gate=Gate())
-    registry.put_providers([spec("lab", "a")], preferred=None)
-    assert asked == ["h:1"]
-    assert [(info.id, info.available) for info in registry.list()] == [("m", True), ("lab/a", False), ("extractive", True)]
+    async with serve_model(text_reply("a ", "b")) as server:
+        settings = ChatServer(base_url=server.base_url, model="m")
+        registry = ConfiguredModels(settings, simulated_runtime(), gate=Gate())
+        registry.put_providers([ProviderSpec(slug="lab", base_url=server.base_url)], preferred=None)
+        request = ChatRequest(model="m", messages=[ChatMessage(role="user", content="Hi")])
+        await registry.resolve("m")[1].stream(request, lambda _: None)
+        assert asked == []
+        with pytest.raises(Forbidden, match="not asked"):
+            await registry.resolve("lab/m")[1].stream(request, lambda _: None)
+        assert asked == [f"127.0.0.1:{server.port}"]
+        assert len(server.requests) == 1
+        await registry.close()
 
 
 def test_models_of_plugins_are_listed_and_answer() -> None:
