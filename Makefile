@@ -84,7 +84,9 @@ bench: $(DEV)
 	@if [ -f $(SHARED)/bench/fake_openai.py ]; then $(BIN)/python bench/model_stream.py; \
 		else echo "bench/model_stream.py: skipped, there is no $(SHARED)/bench"; fi
 
+# Local models and LangChain are proved too where their packages can be had; pip's words say why not.
 prove: lint
+	@$(PIP) --editable '.[dev,local-chat,langchain]' || echo "Without the extras local-chat and langchain: their tests are skipped." >&2
 	@ANTIPHON_PROVE=1 $(BIN)/pytest $(TESTS)
 
 docs: $(DEV)

@@ -15,6 +15,7 @@ from antiphon.models.anthropic import AnthropicChat
 from antiphon.models.chat import ChatMessage, ChatRequest, Evidence
 from antiphon.models.extractive import ExtractiveChat, extract_answer
 from antiphon.models.httptools_transport import HttptoolsTransport
+from antiphon.models.langchain_chat import LangChainChat
 from antiphon.models.openai_compatible import OpenAICompatibleChat
 from antiphon.models.transport import parse_server_address
 from antiphon.testing.anthropic_server import (
@@ -123,7 +124,23 @@ async def anthropic_wire(situation: Situation) -> AsyncGenerator[ChatModelCase]:
             await model.close()
 
 
+@asynccontextmanager
+async def langchain(situation: Situation) -> AsyncGenerator[ChatModelCase]:
+    """Over the fakes of langchain-core, which say a character at a time."""
+    fakes = pytest.importorskip("langchain_core.language_models.fake_chat_models", reason="langchain-core is not installed")
+    text = "".join(WORDS)
+    fake = {
+        "answers": lambda: fakes.FakeListChatModel(responses=[text]),
+        "slow": lambda: fakes.FakeListChatModel(responses=[text], sleep=0.02),
+        "fails_before": lambda: fakes.FakeListChatModel(responses=[text], error_on_chunk_number=0),
+        "fails_midway": lambda: fakes.FakeListChatModel(responses=[text], error_on_chunk_number=8),
+    }[situation]()
+    wanted = {"fails_before": "", "fails_midway": text[:8]}.get(situation, text)
+    yield ChatModelCase(model=LangChainChat(fake), request=REQUEST, text=wanted, tick=real_tick)
+
+
 BACKENDS = {
+    "langchain": langchain,
     "scripted": scripted,
     "extractive": extractive,
     "openai-httptools": httptools_wire,

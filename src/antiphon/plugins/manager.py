@@ -11,17 +11,20 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import structlog
 from pluggy import PluginManager
 
+from antiphon.core.runtime import Runtime
 from antiphon.flows.descriptor import Catalogue, NodeDescriptor
 from antiphon.flows.settings_schema import schema_faults
+from antiphon.models.chat import ChatModel
 from antiphon.plugins import hooks
 from antiphon.runs.node import NodeImplementation, NodeType
 
+TAKEN_MODELS: Final = frozenset({"extractive", "default"})
 _log = structlog.get_logger(__name__)
 
 
@@ -40,6 +43,31 @@ class Plugins:
     names: list[str] = field(default_factory=list[str])
     node_types: list[NodeType] = field(default_factory=list[NodeType])
     problems: list[PluginProblem] = field(default_factory=list[PluginProblem])
+    sources: list[tuple[str, Callable[[Runtime], list[Any]]]] = field(
+        default_factory=list[tuple[str, Callable[[Runtime], list[Any]]]]
+    )
+    """(plug-in, what asks it for chat models)."""
+
+    def chat_models(self, runtime: Runtime) -> dict[str, ChatModel]:
+        """Of all plug-ins. One whose hook raises, or gives what is none, is named and left out."""
+        found: dict[str, ChatModel] = {}
+        for name, ask in self.sources:
+            try:
+                models = {ident: model for answer in ask(runtime) for ident, model in answer.items()}
+            except Exception as error:  # noqa: BLE001 - the boundary of foreign code: becomes a named problem
+                self.tell(name, f"gives no chat models: {type(error).__name__}: {error}", error)
+                continue
+            for ident, model in models.items():
+                fit = isinstance(ident, str) and 0 < len(ident) <= 200 and callable(getattr(model, "stream", None))  # pyright: ignore[reportUnnecessaryIsInstance] - from foreign code
+                if not fit or ident in found or ident in TAKEN_MODELS:
+                    self.tell(name, f"its chat model {ident!r} was left out: the id is taken or wrong, or it has no `stream`.")
+                else:
+                    found[ident] = model
+        return found
+
+    def tell(self, name: str, message: str, error: BaseException | None = None) -> None:
+        self.problems.append(PluginProblem(plugin=name, message=f"The plug-in {name!r} {message}"))
+        _log.error("plugin_problem", plugin=name, problem=message, exc_info=error)
 
     def catalogue(self) -> Catalogue:
         return Catalogue([node.descriptor for node in self.node_types])
@@ -104,6 +132,7 @@ class _Loader:
                 self._manager.unregister(name=name)
             return
         self.plugins.names.append(name)
+        self.plugins.sources.append((name, lambda runtime: self._models_of(plugin, runtime)))
         self._tell_unknown_hooks(name, plugin)
         for node in nodes:
             faults = self._faults(node)
@@ -121,6 +150,10 @@ class _Loader:
         others = [other for other in self._manager.get_plugins() if other is not plugin]
         answers: list[Any] = self._manager.subset_hook_caller("antiphon_nodes", remove_plugins=others)()
         return [node for answer in answers for node in answer]
+
+    def _models_of(self, plugin: object, runtime: Runtime) -> list[Any]:
+        others = [other for other in self._manager.get_plugins() if other is not plugin]
+        return self._manager.subset_hook_caller("antiphon_chat_models", remove_plugins=others)(runtime=runtime)
 
     def _faults(self, node: Any) -> list[str]:
         if not isinstance(node, NodeType) or not isinstance(node.descriptor, NodeDescriptor):  # pyright: ignore[reportUnnecessaryIsInstance] - from foreign code
@@ -145,8 +178,7 @@ class _Loader:
                 self._problem(name, f"implements {caller.name!r}, which this version does not call.")
 
     def _problem(self, name: str, message: str, error: BaseException | None = None) -> None:
-        self.plugins.problems.append(PluginProblem(plugin=name, message=f"The plug-in {name!r} {message}"))
-        _log.error("plugin_problem", plugin=name, problem=message, exc_info=error)
+        self.plugins.tell(name, message, error)
 
 
 def _descriptor_faults(descriptor: NodeDescriptor) -> list[str]:

@@ -186,7 +186,7 @@ class House:
         settings, runtime, stores = self.settings, self.runtime, self.stores
         names = [name.strip() for name in settings.plugins.split(",") if name.strip()]
         self.plugins: Plugins = load_plugins(names, builtin=[builtin])
-        self.models = ConfiguredModels(settings.chat, runtime)
+        self.models = ConfiguredModels(settings.chat, runtime, further=self.plugins.chat_models(runtime))
         self._closing.push_async_callback(self.models.close)
         box = SecretBox(lambda: secret_key(settings.data_dir, settings.secret_key, runtime.random), runtime.random)
         self.providers = Providers(stores.store, runtime, box, self.models)

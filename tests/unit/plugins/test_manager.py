@@ -17,6 +17,8 @@ from antiphon.runs.assistant import default_assistant
 from antiphon.runs.node import NodeType
 from antiphon.runs.nodes import builtin
 from antiphon.testing.flows import function_node
+from antiphon.testing.models import ScriptedChat
+from antiphon.testing.simulated import simulated_runtime
 
 
 async def _nothing(context: object, inputs: object) -> None:
@@ -73,7 +75,8 @@ def test_every_specified_hook_is_called(monkeypatch: pytest.MonkeyPatch) -> None
         hook.__name__ = name
         return hookimpl(hook)
 
-    load(plugin(monkeypatch, "all_hooks", **{name: answering(name) for name in specified}))
+    loaded = load(plugin(monkeypatch, "all_hooks", **{name: answering(name) for name in specified}))
+    loaded.chat_models(simulated_runtime())
     assert called == specified
 
 
@@ -196,3 +199,29 @@ def test_a_fault_in_our_own_plugin_is_no_silent_gap() -> None:
 
     with pytest.raises(ValueError, match=r"\$ref"):
         load_plugins([], builtin=[Wrong()], entry_points=False)
+
+
+def _with_models(give):
+    class Plugin:
+        @hookimpl
+        def antiphon_chat_models(self, runtime):
+            return give(runtime)
+
+    return Plugin()
+
+
+def test_chat_models_are_asked_for_and_wrong_ones_are_named(monkeypatch):
+    runtime = simulated_runtime()
+    good = ScriptedChat(runtime)
+    modules = {
+        "first": _with_models(lambda _: {"house": good, "extractive": good, "": good, "none": 7}),
+        "second": _with_models(lambda _: {"house": good, "other": good}),
+        "broken": _with_models(lambda _: 1 / 0),
+    }
+    monkeypatch.setattr(manager.importlib, "import_module", lambda name: modules[name])
+    plugins = load_plugins(list(modules), entry_points=False)
+    assert plugins.problems == []
+    assert plugins.chat_models(runtime) == {"house": good, "other": good}
+    told = [(problem.plugin, problem.message) for problem in plugins.problems]
+    assert [name for name, _ in told] == ["first", "first", "first", "second", "broken"]
+    assert "ZeroDivisionError" in told[-1][1]
