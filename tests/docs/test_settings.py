@@ -14,6 +14,7 @@ FIELDS = list(setting_fields())
 UNITS = {"_s": "s", "_ms": "ms", "_bytes": "bytes", "_tokens": "tokens", "_characters": "characters"}
 OTHER_VALUES = {
     "host": "127.0.0.9", "data_dir": "/elsewhere", "owner_key": "k" * 40, "failpoint": "run.after_chunk", "plugins": "x",
+    "secret_key": "s" * 40, "chat.kind": "anthropic", "chat.context_tokens": 4096,
 }  # fmt: skip
 
 
