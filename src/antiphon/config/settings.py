@@ -36,7 +36,8 @@ class ChatServer(ModelServer):
     temperature: float | None = setting(None, "Sampling temperature; None: the model's default.", ge=0)
     max_tokens: int | None = setting(None, "Longest answer; None: the model's default.", unit="tokens", gt=0)
     kind: Literal["openai", "anthropic", "transformers"] = setting(
-        "openai", "What answers there: an OpenAI-compatible server, Anthropic's API, or a model of this process (extra `local-chat`)."
+        "openai",
+        "What answers there: an OpenAI-compatible server, Anthropic's API, or a model of this process (extra `local-chat`).",
     )
     context_tokens: int | None = setting(
         None, "Context window of the model, where its server does not tell; None: nothing is trimmed then.", unit="tokens", ge=512

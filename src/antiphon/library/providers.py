@@ -30,6 +30,7 @@ from antiphon.storage.records.rows import PROVIDERS, ProviderRow
 
 MOST_PROVIDERS: Final = 100
 MOST_SLUG_CHARACTERS: Final = 40
+LOOK_AGAIN_S: Final = 10.0
 _TAKEN: Final = frozenset({UNNAMED_MODEL, EXTRACTIVE_MODEL, *PROVIDER_NAMES.values()})
 _EVERYTHING = system_scope("providers: they belong to the server; the command table admits its owner only")
 T = TypeVar("T")
@@ -43,6 +44,12 @@ class ProviderRegistry(Protocol):
 
     async def refresh(self) -> None: ...
 
+    @property
+    def has_model(self) -> bool: ...
+
+    @property
+    def troubled(self) -> bool: ...
+
 
 class Providers:
     def __init__(self, store: Store, runtime: Runtime, box: SecretBox, registry: ProviderRegistry) -> None:
@@ -50,14 +57,22 @@ class Providers:
         self._runtime = runtime
         self._box = box
         self._registry = registry
+        self._asked_s = -LOOK_AGAIN_S
 
     async def load(self) -> None:
         """Puts what is stored into the registry; called at start, and after each change."""
         rows = await self._store.read(lambda tx: tx.find(PROVIDERS, _EVERYTHING, {"enabled": True}, order="created_at"))
         preferred = next((row.slug for row in rows if row.preferred), None)
         self._registry.put_providers([self._spec(row) for row in rows], preferred=preferred)
-        if rows:
+        if self._registry.has_model:
             self._runtime.scheduler.spawn(self._refresh(), name="ask providers for their models")
+
+    def look_again(self) -> None:
+        """What was away is asked again in the background, at most every `LOOK_AGAIN_S`; called when somebody looks at the list."""
+        now_s = self._runtime.clock.monotonic()
+        if self._registry.troubled and now_s >= self._asked_s + LOOK_AGAIN_S:
+            self._asked_s = now_s
+            self._runtime.scheduler.spawn(self._refresh(), name="ask providers again")
 
     async def list(self) -> list[ProviderRow]:
         return await self._store.read(lambda tx: tx.find(PROVIDERS, _EVERYTHING, order="created_at"))

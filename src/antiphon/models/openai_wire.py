@@ -30,7 +30,7 @@ class WireText(Struct):
 
     content: str | list[dict[str, Any]] | None = None
     reasoning_content: str | None = None
-    reasoning: str | None = None
+    reasoning: Any = None
     tool_calls: list[WireToolCall] | None = None
 
 
@@ -92,8 +92,8 @@ def finish_reason(told: str | None) -> str:
 def deltas(text: WireText) -> list[ChatDelta]:
     """Reasoning, then text, then tool calls, as they belong in order within one chunk; empty pieces are left out."""
     found: list[ChatDelta] = []
-    thought = text.reasoning_content or text.reasoning
-    if thought:
+    thought: Any = text.reasoning_content or text.reasoning
+    if thought and isinstance(thought, str):  # some send an object, which says nothing readable
         found.append(ReasoningDelta(thought))
     content = text.content
     if content:

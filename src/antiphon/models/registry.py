@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from msgspec import structs
-
 from antiphon.config.settings import ChatServer
 from antiphon.core.errors import AntiphonError, BadRequest
 from antiphon.core.runtime import Runtime
@@ -109,11 +107,9 @@ class ConfiguredModels:
     def describe(self, model: str) -> ModelInfo:
         """See `ChatModels.describe`."""
         name, found = self.resolve(model)
-        listed = next((info for info in self.list() if info.id == name), None)
-        if listed is not None:
-            return listed
-        assert isinstance(found, ServedModel)  # the others are listed
-        return _info(found.provider, name, name, self._default_id())
+        if isinstance(found, ServedModel):
+            return _info(found.provider, found.name, self._default_id())
+        return next(info for info in self.list() if info.id == name)
 
     def fallbacks(self, model: str) -> Sequence[str]:
         """See `ChatModels.fallbacks`: those of the model's provider, else those of the settings."""
@@ -155,6 +151,13 @@ class ConfiguredModels:
         for provider in before.values():
             self._runtime.scheduler.spawn(provider.retire(), name=f"retire provider {provider.spec.slug}")
 
+    @property
+    def troubled(self) -> bool:
+        """Whether a provider failed when it was last asked, and may be back by now."""
+        return any(
+            provider.trouble is not None for provider in (self._configured, *self._stored.values()) if provider is not None
+        )
+
     def provider(self, slug: str) -> Provider | None:
         return self._stored.get(slug)
 
@@ -182,17 +185,16 @@ class ConfiguredModels:
         provider = self._configured
         if provider is None:
             return None
-        names = [model.name for model in provider.models()]
-        if wanted == UNNAMED_MODEL and UNNAMED_MODEL not in names:
+        if wanted == UNNAMED_MODEL and UNNAMED_MODEL not in provider.models:
             return ServedModel(provider, provider.first())
-        return ServedModel(provider, wanted) if wanted in names else None
+        return ServedModel(provider, wanted) if wanted in provider.models else None
 
     def _stored_model(self, wanted: str) -> ServedModel | None:
         slug, _, name = wanted.partition("/")
         provider = self._stored.get(slug)
         if provider is not None:
             return ServedModel(provider, name or provider.first())
-        having = [p for p in self._stored.values() if wanted in [model.name for model in p.models()]]
+        having = [provider for provider in self._stored.values() if wanted in provider.models]
         return ServedModel(having[0], wanted) if len(having) == 1 else None
 
 
@@ -232,29 +234,23 @@ def _id_of(model: ServedModel) -> str:
 
 
 def _infos(provider: Provider, default: str) -> list[ModelInfo]:
-    spec = provider.spec
-    models = provider.models()
-    if not models:
-        ident = _id_of(ServedModel(provider, provider.first()))
-        name = getattr(provider.chat, "server_name", spec.label or spec.slug)
-        return [_info(provider, ident, f"First model of {name}", default)]
-    infos: list[ModelInfo] = []
-    for model in models:
-        ident = _id_of(ServedModel(provider, model.name))
-        label = f"{model.name} ({spec.label})" if spec.label else model.name
-        info = _info(provider, ident, label, default)
-        infos.append(structs.replace(info, context_window=model.context_window, capabilities=model.capabilities))
-    return infos
+    names: Sequence[str | None] = list(provider.models) or [provider.first()]
+    return [_info(provider, name, default) for name in names]
 
 
-def _info(provider: Provider, ident: str, label: str, default: str) -> ModelInfo:
+def _info(provider: Provider, name: str | None, default: str) -> ModelInfo:
+    """`name` None: the first model of a server that was not asked yet."""
     spec, reason = provider.spec, provider.reason
+    ident = _id_of(ServedModel(provider, name))
+    server = getattr(provider.chat, "server_name", spec.label or spec.slug)
+    known = provider.models.get(name) if name is not None else None
     return ModelInfo(
         id=ident,
         provider=spec.slug or PROVIDER_NAMES[spec.kind],
-        label=label,
+        label=f"First model of {server}" if name is None else f"{name} ({spec.label})" if spec.label else name,
         kind=spec.kind,
-        context_window=spec.context_window,
+        context_window=known.context_window if known is not None else spec.context_window,
+        capabilities=known.capabilities if known is not None else [],
         default=ident == default,
         available=reason is None,
         reason=reason,

@@ -29,6 +29,7 @@ class Provider:
         self.problem = problem
         self.trouble: str | None = None
         self.listed: list[ListedModel] = []
+        self._known: dict[str, ListedModel] | None = None
         self._asking = asyncio.Lock()
         self._answers = 0
         self._idle = asyncio.Event()
@@ -38,18 +39,20 @@ class Provider:
     def reason(self) -> str | None:
         return self.problem or self.trouble
 
-    def models(self) -> list[ListedModel]:
-        """Those its owner named, else those that the server lists and that look like chat models."""
-        told = {model.name: model for model in self.listed}
-        offered = self.spec.models or [OfferedModel(name=name) for name in chat_names(list(told))[:MOST_LISTED]]
-        return [known_model(self.spec, model, told.get(model.name)) for model in offered]
+    @property
+    def models(self) -> dict[str, ListedModel]:
+        """By name: those its owner named, else those that the server lists and that look like chat models."""
+        if self._known is None:
+            told = {model.name: model for model in self.listed}
+            offered = self.spec.models or [OfferedModel(name=name) for name in chat_names(list(told))[:MOST_LISTED]]
+            self._known = {model.name: known_model(self.spec, model, told.get(model.name)) for model in offered}
+        return self._known
 
     def first(self) -> str | None:
         """The model that answers when none is named."""
         if self.spec.default_model:
             return self.spec.default_model
-        models = self.models()
-        return models[0].name if models else None
+        return next(iter(self.models), None)
 
     async def discover(self) -> None:
         """Asks the server for its models. Raises like `ChatModel.stream`; what failed is asked again the next time."""
@@ -59,9 +62,9 @@ class Provider:
             try:
                 self.listed = await self.chat.list_models()
             except AntiphonError as error:
-                self.trouble = error.message
+                self._note(error)
                 raise
-            self.trouble = None
+            self.trouble, self._known = None, None
 
     async def demand_first(self) -> str:
         """The first model's name, asked for when it is not known yet. Raises ModelUnavailable when the server has none."""
@@ -84,8 +87,7 @@ class Provider:
         try:
             result = await self.chat.stream(request, on_delta)
         except AntiphonError as error:
-            if isinstance(error, ModelUnavailable) or (isinstance(error, ModelError) and error.data.get("status") in {401, 403}):
-                self.trouble = error.message
+            self._note(error)
             raise
         finally:
             self._answers -= 1
@@ -93,6 +95,11 @@ class Provider:
                 self._idle.set()
         self.trouble = None
         return result
+
+    def _note(self, error: AntiphonError) -> None:
+        """Away, or a key that is refused: whatever is asked next will fail too. A server need not list its models."""
+        if isinstance(error, ModelUnavailable) or (isinstance(error, ModelError) and error.data.get("status") in {401, 403}):
+            self.trouble = error.message
 
     async def close(self) -> None:
         """At once, with what is being answered."""

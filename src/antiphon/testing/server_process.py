@@ -78,7 +78,15 @@ class ServerProcess(ChildProcess):
         self.port = port or free_port()
         self.data_dir = data_dir
         data_dir.mkdir(parents=True, exist_ok=True)
-        given = {"host": "127.0.0.1", "port": self.port, "owner_key": OWNER_KEY, "sample": "false", "chat_titles": "false", "chat_discover": "false", **settings}
+        given = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "owner_key": OWNER_KEY,
+            "sample": "false",
+            "chat_titles": "false",
+            "chat_discover": "false",
+            **settings,
+        }
         env = {f"ANTIPHON_{name.upper()}": str(value) for name, value in given.items() if value is not None}
         env["ANTIPHON_DATA_DIR"] = str(data_dir)
         program = str(Path(sys.executable).parent / "antiphon")

@@ -174,6 +174,14 @@ class QuietRegistry:
 
     async def refresh(self) -> None: ...
 
+    @property
+    def has_model(self) -> bool:
+        return bool(self.specs)
+
+    @property
+    def troubled(self) -> bool:
+        return False
+
 
 async def no_model_servers() -> list[LocalServer]:
     return []

@@ -116,7 +116,12 @@ def test_start_and_end(serving: Any) -> None:
     assert links[0] not in server.out
     assert get(f"{url}/sign-in")[0] == 200  # a preview of the link uses nothing up
     process = as_server(url, server)
-    assert ask(process, "POST", "/auth/sign-in", {"token": links[0][:-1] + ("y" if links[0].endswith("x") else "x")}, {"Origin": url}).code == "unauthorized"
+    assert (
+        ask(
+            process, "POST", "/auth/sign-in", {"token": links[0][:-1] + ("y" if links[0].endswith("x") else "x")}, {"Origin": url}
+        ).code
+        == "unauthorized"
+    )
     first = ask(process, "POST", "/auth/sign-in", {"token": links[0]}, {"Origin": url})
     assert (first.status, first.body["user"]["name"]) == (200, "owner")
     cookie = first.headers["set-cookie"]

@@ -13,7 +13,7 @@ from antiphon.models.provider import OfferedModel, ProviderSpec
 from antiphon.models.registry import ConfiguredModels
 from antiphon.models.served import ServedModel, chat_names
 from antiphon.models.transport import ServerAddress
-from antiphon.testing.model_server import serve_model, text_reply
+from antiphon.testing.model_server import error_reply, serve_model, text_reply
 from antiphon.testing.models import ScriptedChat
 from antiphon.testing.simulated import simulated_runtime
 
@@ -211,10 +211,24 @@ async def test_trouble_is_told_until_the_next_success() -> None:
     await registry.refresh()
     (info, _) = registry.list()
     assert (info.id, info.available) == ("lab", False)
+    assert registry.troubled
     assert "refused the connection" in (info.reason or "")
     async with serve_model(models=["m"]) as server:
         registry.put_providers([ProviderSpec(slug="lab", base_url=server.base_url)], preferred=None)
         await registry.refresh()
+        assert not registry.troubled
         assert registry.list()[0].available
         assert registry.provider("lab").listed == [ListedModel(name="m")]
+        await registry.close()
+
+
+async def test_a_server_that_lists_nothing_is_not_called_away() -> None:
+    registry = models()
+    async with serve_model() as server:
+        registry.put_providers(
+            [ProviderSpec(slug="lab", base_url=server.base_url + "/other", models=[OfferedModel(name="m")])], preferred=None
+        )
+        server.play(error_reply(404, "no list here"))
+        await registry.refresh()
+        assert registry.list()[0].available
         await registry.close()

@@ -23,6 +23,7 @@ _FIELDS = ("label", "base_url", "models", "default_model", "context_window", "fa
 async def model_list(call: Call[Services], payload: Nothing) -> Result:
     del payload
     models = call.services.models
+    call.services.providers.look_again()
     return {"items": [model_json(info) for info in models.list()], "next_cursor": None, "default": models.resolve(None)[0]}
 
 
@@ -38,7 +39,9 @@ async def model_test(call: Call[Services], payload: ModelTest) -> Result:
 async def _tested(services: Services, payload: ModelTest) -> ProviderSpec:
     if payload.provider is not None:
         if payload.base_url is not None or payload.api_key is not None:
-            raise BadRequest("Give either `provider`, or `base_url` with its `api_key`: a stored key is sent to its own address only.")
+            raise BadRequest(
+                "Give either `provider`, or `base_url` with its `api_key`: a stored key is sent to its own address only."
+            )
         return await services.providers.spec(payload.provider)
     if payload.base_url is not None or payload.api_key is not None or payload.kind != "openai":
         return ProviderSpec(slug="", kind=payload.kind, base_url=payload.base_url, api_key=payload.api_key)
