@@ -75,6 +75,7 @@ from antiphon.runs.recovery import recover_runs
 from antiphon.server.app import create_app
 from antiphon.server.bindings import API
 from antiphon.server.metrics import Metrics, watch_event_loop_lag
+from antiphon.server.model_gate import ModelGate
 from antiphon.server.origins import OriginPolicy
 from antiphon.server.run_metrics import MeteredRuns
 from antiphon.server.sample_workspace import add_sample_workspace
@@ -186,7 +187,10 @@ class House:
         settings, runtime, stores = self.settings, self.runtime, self.stores
         names = [name.strip() for name in settings.plugins.split(",") if name.strip()]
         self.plugins: Plugins = load_plugins(names, builtin=[builtin])
-        self.models = ConfiguredModels(settings.chat, runtime, further=self.plugins.chat_models(runtime))
+        self.models = ConfiguredModels(
+            settings.chat, runtime, further=self.plugins.chat_models(runtime),
+            gate=ModelGate(settings.outgoing.allow, own_port=settings.port),
+        )  # fmt: skip
         self._closing.push_async_callback(self.models.close)
         box = SecretBox(lambda: secret_key(settings.data_dir, settings.secret_key, runtime.random), runtime.random)
         self.providers = Providers(stores.store, runtime, box, self.models)

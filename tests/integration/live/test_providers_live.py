@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import gzip
 import urllib.error
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 
 from antiphon.core.runtime import system_runtime
 from antiphon.storage.backup import create_backup
 from antiphon.testing.anthropic_server import message_reply
-from antiphon.testing.model_server import error_reply, serve_model, text_reply
+from antiphon.testing.model_server import ModelServer, error_reply, serve_model, text_reply
 from antiphon.testing.server_process import ServerProcess
 
 LAB_KEY = "sk-lab-SECRET-0123456789-abcdef"
@@ -71,64 +72,62 @@ class Site:
         return {**found, "backup": gzip.decompress(backup.read_bytes()), "log": self.process.output.encode()}
 
 
-@pytest.fixture
-async def site(tmp_path: Path):
-    made = await asyncio.to_thread(
-        lambda: Site(tmp_path, chat_api_key=SETTINGS_KEY, chat_kind="anthropic", chat_base_url="http://127.0.0.1:9")
-    )
-    yield made
-    await asyncio.to_thread(made.process.terminate)
+@asynccontextmanager
+async def started(folder: Path, *servers: ModelServer) -> AsyncGenerator[Site]:
+    allow = ",".join(f"model:127.0.0.1:{server.port}" for server in servers)
+    settings = {"chat_api_key": SETTINGS_KEY, "chat_kind": "anthropic", "chat_base_url": "http://127.0.0.1:9"}
+    made = await asyncio.to_thread(lambda: Site(folder, outgoing_allow=allow, **settings))
+    try:
+        yield made
+    finally:
+        await asyncio.to_thread(made.process.terminate)
     assert "Traceback" not in made.process.output, made.process.output
 
 
-async def test_providers_from_first_to_last(site: Site) -> None:
+async def test_providers_from_first_to_last(tmp_path: Path) -> None:
     rude = error_reply(401, f"Incorrect API key provided: {LAB_KEY}")
     async with (
         serve_model(rude, models=["qwen3"]) as lab,
         serve_model(message_reply("It ", "is so."), models=["claude"]) as cloud,
+        started(tmp_path, lab, cloud) as site,
     ):
-        await site.call("POST", "/workspaces", {"name": "Handbook"})
-        made = await site.call(
-            "POST",
-            "/providers",
-            {
-                "label": "Lab",
-                "base_url": lab.base_url,
-                "api_key": LAB_KEY,
-                "fallbacks": ["cloud"],
-                "preferred": True,
-                "context_window": 8192,
-            },
-        )
-        assert (made["slug"], made["key_hint"], made["has_key"]) == ("lab", "…cdef", True)
-        fields = {"slug": "cloud", "kind": "anthropic", "base_url": cloud.base_url, "api_key": CLOUD_KEY}
-        await site.call("POST", "/providers", fields)
-        assert (await site.call("POST", "/providers", fields))["status"] == 409
-        for _ in range(100):
-            models = await site.call("GET", "/models")
-            if {"lab/qwen3", "cloud/claude"} <= {item["id"] for item in models["items"]}:
-                break
-            await asyncio.sleep(0.02)
-        known = {item["id"]: item for item in models["items"]}
-        assert models["default"] == "lab/qwen3"
-        assert (known["lab/qwen3"]["context_window"], known["cloud/claude"]["context_window"]) == (8192, 200_000)
-
+        await check_providers(site, lab, cloud)
         await check_going_over(site, cloud)
         await check_tests(site, lab.base_url)
-
-        lab.play(text_reply("Twenty ", "days [7]."), text_reply("Leave ", "days"))
-        run = await site.ask("How many days of leave does everybody have?", model="lab/qwen3")
-        assert (run["state"], run["record"]["model"]) == ("completed", "lab/qwen3")
-        assert run["record"]["marks"] == {"citations": 1, "without_source": 1}
-        await check_title(site, run["session_id"], "Leave days")
-        await site.call("GET", f"/sessions/{run['session_id']}/messages")
-
+        await check_answers(site, lab)
         await site.restart()
         assert (await site.ask("Again?"))["record"]["model"] == "lab/qwen3"
         assert lab.requests[-1].headers["authorization"] == f"Bearer {LAB_KEY}"
         await check_no_key(site)
         await check_another_secret(site)
         await check_no_key(site)
+
+
+async def check_providers(site: Site, lab: ModelServer, cloud: ModelServer) -> None:
+    await site.call("POST", "/workspaces", {"name": "Handbook"})
+    fields: dict[str, Any] = {"label": "Lab", "base_url": lab.base_url, "api_key": LAB_KEY, "fallbacks": ["cloud"]}
+    made = await site.call("POST", "/providers", {**fields, "preferred": True, "context_window": 8192})
+    assert (made["slug"], made["key_hint"], made["has_key"]) == ("lab", "…cdef", True)
+    fields = {"slug": "cloud", "kind": "anthropic", "base_url": cloud.base_url, "api_key": CLOUD_KEY}
+    await site.call("POST", "/providers", fields)
+    assert (await site.call("POST", "/providers", fields))["status"] == 409
+    for _ in range(100):
+        models = await site.call("GET", "/models")
+        if {"lab/qwen3", "cloud/claude"} <= {item["id"] for item in models["items"]}:
+            break
+        await asyncio.sleep(0.02)
+    known = {item["id"]: item for item in models["items"]}
+    assert models["default"] == "lab/qwen3"
+    assert (known["lab/qwen3"]["context_window"], known["cloud/claude"]["context_window"]) == (8192, 200_000)
+
+
+async def check_answers(site: Site, lab: ModelServer) -> None:
+    lab.play(text_reply("Twenty ", "days [7]."), text_reply("Leave ", "days"))
+    run = await site.ask("How many days of leave does everybody have?", model="lab/qwen3")
+    assert (run["state"], run["record"]["model"]) == ("completed", "lab/qwen3")
+    assert run["record"]["marks"] == {"citations": 1, "without_source": 1}
+    await check_title(site, run["session_id"], "Leave days")
+    await site.call("GET", f"/sessions/{run['session_id']}/messages")
 
 
 async def check_going_over(site: Site, cloud: Any) -> None:
@@ -153,6 +152,9 @@ async def check_tests(site: Site, lab_url: str) -> None:
     own = await site.call("POST", "/models/test", {"base_url": lab_url, "api_key": LAB_KEY, "model": "qwen3"})
     assert own["code"] == "model_error"
     assert (await site.call("POST", "/models/test", {}))["reachable"] is False  # the settings' one: nobody listens there
+    inside = await site.call("POST", "/models/test", {"base_url": "http://169.254.169.254/v1", "api_key": LAB_KEY})
+    assert (inside["reachable"], inside["code"]) == (False, "model_unavailable")
+    assert "is not asked" in inside["problem"]
     moved = await site.call("PATCH", "/providers/lab", {"base_url": "http://127.0.0.1:9/v1"})
     assert moved["status"] == 422
     assert (await site.call("GET", "/models/discover"))["items"] is not None
