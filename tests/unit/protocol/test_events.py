@@ -31,7 +31,7 @@ OF_THE_PROTOCOL = {
     "user_message", "run_started", "status", "sources", "citation", "answer_chunk", "reasoning_chunk", "tool_call",
     "answer_replace", "node_status", "node_started", "node_chunk", "node_output", "node_finished", "node_failed", "usage",
     "complete", "error", "session_created", "session_deleted", "run_state", "notice", "session_updated", "message_updated",
-    "message_deleted", "document_progress", "document_ready", "document_failed", "document_deleted", "watch_synced", "welcome", "ack",
+    "message_deleted", "document_progress", "document_ready", "document_failed", "document_deleted", "watch_synced", "welcome", "ack", "close",
     "subscribed", "unsubscribed", "snapshot", "ping", "token_expiring", "draining",
     "refusal", "suggestion", "suggestion_dismissed",
 }  # fmt: skip
