@@ -12,12 +12,13 @@ from typing import Final
 
 from antiphon.core.errors import BadRequest, Unsupported
 from antiphon.ingest.anchors import slide_anchor
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.document import MOST_CHARACTERS
 from antiphon.ingest.office.markup import Element, attribute, child, children, local
 from antiphon.ingest.office.odf_text import OdfText, cells_of, plain, rows_of, whole_number
+from antiphon.ingest.office.office_document import OfficeDocument, one_line
 from antiphon.ingest.office.package import Package
 from antiphon.ingest.office.sheet_view import GridRow, SheetView
-from antiphon.ingest.office.text_view import OfficeDocument, TextView, one_line
 from antiphon.ingest.office.xlsx_parts import Range
 
 _CONTENT: Final = "content.xml"
@@ -49,7 +50,7 @@ def open_odf(path: Path, _password: str | None) -> OfficeDocument:
         slides = list(children(kind, "page"))[:_MOST_PAGES]
         size = text.page_size_pt
         return OfficeDocument(_slides(slides, text), page_total=len(slides), paged=True, title=title, size_pt=size)
-    view = TextView()
+    view = Composition()
     text.blocks(kind, view)
     return OfficeDocument(iter([view]), page_total=1, paged=False, title=text.title or title)
 
@@ -73,10 +74,10 @@ def _title(package: Package) -> str:
 # --- sheets -----------------------------------------------------------------------------------------------------------
 
 
-def _sheets(tables: list[Element], hidden: frozenset[str]) -> Iterator[TextView]:
+def _sheets(tables: list[Element], hidden: frozenset[str]) -> Iterator[Composition]:
     left = MOST_CHARACTERS - 1_000
     for number, table in enumerate(tables, start=1):
-        view = TextView(number)
+        view = Composition(number)
         name = one_line(attribute(table, "name") or "") or f"Sheet{number}"
         view.heading(f"{name} (hidden sheet)" if attribute(table, "style-name") in hidden else name, 1, name)
         merged: list[Range] = []
@@ -114,9 +115,9 @@ def _grid(table: Element, merged: list[Range]) -> Iterator[GridRow]:
 # --- slides -----------------------------------------------------------------------------------------------------------
 
 
-def _slides(slides: list[Element], text: OdfText) -> Iterator[TextView]:
+def _slides(slides: list[Element], text: OdfText) -> Iterator[Composition]:
     for number, slide in enumerate(slides, start=1):
-        view = TextView(number)
+        view = Composition(number)
         view.mark(slide_anchor(number), 0)
         shapes = list(_shapes(slide, 0))
         title = next((line for shape in shapes if attribute(shape, "class") == "title" and (line := one_line(plain(shape)))), "")
@@ -126,7 +127,7 @@ def _slides(slides: list[Element], text: OdfText) -> Iterator[TextView]:
             if attribute(shape, "class") != "title" or one_line(plain(shape)) != title:
                 text.blocks(shape, view)
         notes = child(slide, "notes")
-        spoken = TextView(number)
+        spoken = Composition(number)
         for shape in _shapes(notes, 0) if notes is not None else ():
             text.blocks(shape, spoken)
         if spoken.length:

@@ -11,7 +11,7 @@ from typing import NoReturn
 from antiphon.core.errors import BadRequest, Unsupported
 from antiphon.ingest.media_names import ZIP, advice_for
 from antiphon.ingest.office.libreoffice import find_libreoffice, open_old_sheets
-from antiphon.ingest.office.text_view import OfficeDocument
+from antiphon.ingest.office.office_document import OfficeDocument
 from antiphon.ingest.office.zip_guard import inspect
 
 

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.document import MOST_CHARACTERS
 from antiphon.ingest.office.docx_numbering import whole
 from antiphon.ingest.office.markup import Element, attribute, child, stream_elements
 from antiphon.ingest.office.number_formats import general, shown
+from antiphon.ingest.office.office_document import OfficeDocument, tidy
 from antiphon.ingest.office.package import Package
 from antiphon.ingest.office.sheet_view import GridRow, SheetView
-from antiphon.ingest.office.text_view import OfficeDocument, TextView, tidy
 from antiphon.ingest.office.xlsx_parts import (
     Sheet,
     formats_of,
@@ -62,9 +63,9 @@ class _Workbook(OfficeDocument):
         super().close()
         self._package.close()
 
-    def _views(self) -> Iterator[TextView]:
+    def _views(self) -> Iterator[Composition]:
         for number, sheet in enumerate(self._sheets, start=1):
-            view = TextView(number)
+            view = Composition(number)
             view.heading(f"{sheet.name} (hidden sheet)" if sheet.hidden else sheet.name, 1, sheet.name)
             if sheet.part is not None:
                 merged = merged_ranges(self._package, sheet.part)

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final, cast
 
 from antiphon.core.errors import BadRequest, Unsupported
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.decoding import codec_of_label, decode
 from antiphon.ingest.plain_text import TextDocument, demand_size
-from antiphon.ingest.text_formats.composition import Composition
 from antiphon.ingest.text_formats.html import add_html
 from antiphon.ingest.text_formats.mending import one_line
 

@@ -14,9 +14,9 @@ from typing import Any, Final, cast
 import olefile
 
 from antiphon.core.errors import AntiphonError, BadRequest, Unsupported
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.decoding import decode
 from antiphon.ingest.plain_text import TextDocument, demand_size
-from antiphon.ingest.text_formats.composition import Composition
 from antiphon.ingest.text_formats.html import add_html, declared_charset
 from antiphon.ingest.text_formats.mail import add_attachment, header, parse_message
 from antiphon.ingest.text_formats.packed_rtf import unpacked_rtf

@@ -13,9 +13,9 @@ from typing import Final
 from xml.parsers import expat
 
 from antiphon.core.errors import BadRequest
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.decoding import decode
 from antiphon.ingest.plain_text import TextDocument, demand_size
-from antiphon.ingest.text_formats.composition import Composition
 from antiphon.ingest.text_formats.html import declared_charset
 from antiphon.ingest.text_formats.vocabulary import words
 from antiphon.ingest.text_formats.xml_shapes import ArticleShape, DataShape, FeedShape, Shape

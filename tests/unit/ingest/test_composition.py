@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from antiphon.core.errors import BadRequest, TooLarge
-from antiphon.ingest.text_formats import composition as module
-from antiphon.ingest.text_formats.composition import Composition, clean_cells, row_text
+from antiphon.ingest import composition as module
+from antiphon.ingest.composition import Composition, clean_cells, row_text
 
 
 def test_headings_and_anchors_point_at_their_text() -> None:

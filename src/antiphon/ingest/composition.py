@@ -1,12 +1,12 @@
-"""Puts the text of a document together: blocks, headings and anchors with exact offsets. For the parsers of this folder.
+"""Puts the text of a page together: blocks, headings and anchors with exact offsets. For the parsers of all formats but PDF.
 
-Everything added is mended first, so offsets are those of the text that is stored. Tests:
-tests/unit/ingest/text_formats/test_composition.py.
+Everything added is mended first, so offsets are those of the text that is stored. Rows begin with `| `, so that each is a
+sentence of its own. Tests: tests/unit/ingest/test_composition.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -29,39 +29,46 @@ _MOST_COLUMNS: Final = 1_000
 
 
 class Composition:
-    """Blocks are parted by an empty line, lines by a line break. Raises TooLarge beyond MOST_CHARACTERS, at any addition."""
+    """One page; of documents without pages the whole. Blocks are parted by an empty line, lines by a line break. Raises TooLarge
+    beyond MOST_CHARACTERS, at any addition. `length`: of the text so far."""
 
-    def __init__(self) -> None:
-        self._pieces: list[str] = []
+    def __init__(self, number: int = 1) -> None:
+        self.number = number
         self.length = 0
         self.outline: list[Heading] = []
         self.anchors: list[AnchorMark] = []
+        self.shortfall = ""
+        """What could not be read and what would help, as a sentence; told with the document."""
+        self._pieces: list[str] = []
 
-    def block(self, text: str) -> None:
-        """A paragraph of its own. Blank text adds nothing."""
-        self._add(text, "\n\n")
+    def block(self, text: str) -> int | None:
+        """A paragraph of its own. Where it begins; None for blank text, which adds nothing."""
+        return self._add(text, "\n\n")
 
-    def line(self, text: str) -> None:
-        """A further line of the same block. Blank text adds nothing."""
-        self._add(text, "\n")
+    def line(self, text: str) -> int | None:
+        """A further line of the same block: an item of a list, a row of a table. As `block`."""
+        return self._add(text, "\n")
 
-    def heading(self, title: str, level: int) -> None:
-        """A block, and an entry of the outline."""
-        title = one_line(mended(title))
-        if not title:
-            return
-        self._add(title, "\n\n")
-        if len(self.outline) < MOST_HEADINGS:
-            start = self.length - len(title)
+    def lines(self, texts: Iterable[str]) -> None:
+        """One below the other, as a block of their own."""
+        for index, text in enumerate(texts):
+            _ = self.line(text) if index else self.block(text)
+
+    def heading(self, text: str, level: int, title: str | None = None) -> None:
+        """A block, and an entry of the outline; `title`: what the outline says, where it differs from the text."""
+        line = one_line(mended(text))
+        start = self._add_mended(line, "\n\n") if line else None
+        if start is not None and len(self.outline) < MOST_HEADINGS:
+            name = line if title is None else one_line(mended(title)) or line
             level = max(1, min(level, _DEEPEST_LEVEL))
-            self.outline.append(Heading(title=title[:LONGEST_HEADING_CHARACTERS], level=level, page=1, start=start))
+            self.outline.append(Heading(title=name[:LONGEST_HEADING_CHARACTERS], level=level, page=self.number, start=start))
 
-    def mark(self, anchor: str, *, lines_are_rows: bool = False) -> None:
-        """What is added from now on stands at this anchor."""
+    def mark(self, anchor: str, start: int | None = None, *, lines_are_rows: bool = False) -> None:
+        """What begins at `start` stands at this anchor; without it, what is added from now on."""
         if len(self.anchors) < MOST_ANCHORS:
-            # the separator before the next piece still belongs to what is before
-            start = self.length + 2 if self.length else 0
-            self.anchors.append(AnchorMark(page=1, start=start, anchor=anchor, lines_are_rows=lines_are_rows))
+            if start is None:  # the separator before the next piece still belongs to what is before
+                start = self.length + 2 if self.length else 0
+            self.anchors.append(AnchorMark(page=self.number, start=start, anchor=anchor, lines_are_rows=lines_are_rows))
 
     def table(self, rows: Sequence[Sequence[str]], header: Sequence[str] | None) -> None:
         """A line for each row, with the column's name before each cell, so that a row read alone says what it means."""
@@ -70,10 +77,9 @@ class Composition:
         for number, row in enumerate(rows):
             self.row(row_text(row, names), first=number == 0)
 
-    def row(self, text: str, *, first: bool) -> None:
-        """A line made by `row_text`; the first one of a table begins a block."""
-        if text:
-            self._add_mended(text, "\n\n" if first else "\n")
+    def row(self, text: str, *, first: bool) -> int | None:
+        """A line that is mended already (made by `row_text`, say); the first one of a table begins a block. As `block`."""
+        return self._add_mended(text, "\n\n" if first else "\n") if text else None
 
     def extend(self, other: Composition) -> None:
         """All of another composition, as further blocks."""
@@ -95,19 +101,20 @@ class Composition:
         anchors = self.anchors or (heading_marks(self.outline) if heading_anchors else [])
         return TextDocument(self.text(), one_line(mended(title))[:LONGEST_HEADING_CHARACTERS], self.outline, anchors)
 
-    def _add(self, text: str, separator: str) -> None:
+    def _add(self, text: str, separator: str) -> int | None:
         text = mended(text).strip("\n").rstrip()
-        if text and not text.isspace():
-            self._add_mended(text, separator)
+        return self._add_mended(text, separator) if text and not text.isspace() else None
 
-    def _add_mended(self, text: str, separator: str) -> None:
+    def _add_mended(self, text: str, separator: str) -> int:
         if self._pieces:
             self._pieces.append(separator)
             self.length += len(separator)
+        start = self.length
         self._pieces.append(text)
         self.length += len(text)
         if self.length > MOST_CHARACTERS:
             raise TooLarge(f"The document holds more than {MOST_CHARACTERS:,} characters: split it.")
+        return start
 
 
 def row_text(row: Sequence[str], names: Sequence[str]) -> str:
