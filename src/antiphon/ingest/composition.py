@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from antiphon.core.errors import BadRequest, TooLarge
+from antiphon.core.errors import TooLarge
 from antiphon.ingest.anchors import heading_marks
 from antiphon.ingest.document import (
     LONGEST_HEADING_CHARACTERS,
@@ -87,6 +87,7 @@ class Composition:
             return
         shift = self.length + 2 if self._pieces else 0
         room_for_headings, room_for_anchors = MOST_HEADINGS - len(self.outline), MOST_ANCHORS - len(self.anchors)
+        self.shortfall = self.shortfall or other.shortfall
         self.outline += [replace(heading, start=heading.start + shift) for heading in other.outline[:room_for_headings]]
         self.anchors += [replace(mark, start=mark.start + shift) for mark in other.anchors[:room_for_anchors]]
         self._add(other.text(), "\n\n")
@@ -95,11 +96,10 @@ class Composition:
         return "".join(self._pieces)
 
     def document(self, title: str = "", *, heading_anchors: bool = False) -> TextDocument:
-        """`heading_anchors`: headings are the anchors, unless marks were set. Raises BadRequest when nothing was added."""
-        if not self.length:
-            raise BadRequest("There is no text in the file.", data={"reason": "no_text"})
+        """`heading_anchors`: headings are the anchors, unless marks were set."""
         anchors = self.anchors or (heading_marks(self.outline) if heading_anchors else [])
-        return TextDocument(self.text(), one_line(mended(title))[:LONGEST_HEADING_CHARACTERS], self.outline, anchors)
+        title = one_line(mended(title))[:LONGEST_HEADING_CHARACTERS]
+        return TextDocument(self.text(), title, self.outline, anchors, shortfall=self.shortfall)
 
     def _add(self, text: str, separator: str) -> int | None:
         text = mended(text).strip("\n").rstrip()

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import math
+import unicodedata
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from stringprep import in_table_b1, in_table_c12
 from typing import Any, Final
 
 import pypdfium2
@@ -28,6 +30,7 @@ from antiphon.ingest.document import (
 )
 from antiphon.ingest.ocr import RECOGNITION_DPI, Recognition
 from antiphon.ingest.parsers import demand_page
+from antiphon.ingest.pdf_objects import holds_nothing, rebuilt
 from antiphon.ingest.pdf_outline import PdfOutline
 from antiphon.ingest.pdf_text import NO_BOX, PageGeometry, PageText, read_page_text
 from antiphon.ingest.rectangles import merge_boxes
@@ -40,23 +43,66 @@ _LEAST_TEXT_CHARACTERS: Final = 8
 """A page with less and a picture is a scan: what there is may be a stamp or a page number put over it."""
 _PICTURE_SHARE: Final = 0.1
 _MOST_OBJECTS: Final = 200
-_DAMAGED = "The PDF is damaged: none of its pages can be read. Open it in a PDF reader, save it anew and add it again."
+_PAGES_TRIED: Final = 20
+_MOST_ANNOTATIONS: Final = 2_000
+_SHOWN_ANNOTATIONS: Final = frozenset((pdfium.FPDF_ANNOT_WIDGET, pdfium.FPDF_ANNOT_FREETEXT, pdfium.FPDF_ANNOT_STAMP))
+_REBUILT: Final = "The PDF is damaged: its pages were found one by one, so some may be missing or in another order."
+_CONTENT_LOST: Final = (
+    "No text could be read in the PDF, though its pages are not empty: their content is damaged, or made for one program only (a "
+    "form of Adobe LiveCycle). Open it in the program that shows it, print it to a new PDF and add that."
+)
+_DAMAGED: Final = "The PDF is damaged: none of its pages can be read. Open it in a PDF reader, save it anew and add it again."
 
 
 def open_pdf(path: Path, password: str | None) -> PdfDocument:
     """Raises Unsupported (data.reason `password_required`) for an encrypted file, BadRequest for a damaged one."""
     try:
-        document = pypdfium2.PdfDocument(path, password=password)
-        pages = len(document)
+        document = _unlocked(path, password)
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) == PASSWORD_ERROR:
             sentence = "The password is wrong." if password else "The PDF is encrypted."
             raise Unsupported(f"{sentence} Try again with its password.", data={"reason": "password_required"}) from error
-        raise BadRequest(_DAMAGED) from error
-    if not pages:
+        document = None
+    if document is not None and _has_a_page(document):
+        return PdfDocument(document, path)
+    if document is not None:
         document.close()
-        raise BadRequest("The PDF has no pages.")
-    return PdfDocument(document, pages)
+    content = rebuilt(path)
+    try:
+        document = None if content is None else pypdfium2.PdfDocument(content)
+    except pypdfium2.PdfiumError:
+        document = None
+    if document is None or not _has_a_page(document):
+        raise BadRequest(_DAMAGED, data={"reason": "unreadable"})
+    return PdfDocument(document, path, rebuilt=True)
+
+
+def _unlocked(path: Path, password: str | None) -> Any:
+    """A password is tried as it was typed, then as the standard prepares it (ISO 32000-2: SASLprep), which pdfium leaves out."""
+    try:
+        return pypdfium2.PdfDocument(path, password=password)
+    except pypdfium2.PdfiumError as error:
+        prepared = prepared_password(password or "")
+        if getattr(error, "err_code", None) != PASSWORD_ERROR or prepared == (password or ""):
+            raise
+        return pypdfium2.PdfDocument(path, password=prepared)
+
+
+def prepared_password(password: str) -> str:
+    """RFC 4013 without its prohibitions: what is not seen goes, other spaces become spaces, letters take their plain form."""
+    mapped = "".join(" " if in_table_c12(c) else c for c in password if not in_table_b1(c))
+    return unicodedata.normalize("NFKC", mapped)
+
+
+def _has_a_page(document: Any) -> bool:
+    """Whether one of the first pages can be loaded; a tree may promise pages it does not have."""
+    for number in range(min(len(document), _PAGES_TRIED)):
+        try:
+            document[number].close()
+        except pypdfium2.PdfiumError:
+            continue
+        return True
+    return False
 
 
 class PdfDocument:
@@ -64,13 +110,16 @@ class PdfDocument:
 
     paged = True
 
-    def __init__(self, document: Any, page_total: int) -> None:
+    def __init__(self, document: Any, path: Path, *, rebuilt: bool = False) -> None:
         self._document = document
-        self.page_total = page_total
+        self._path = path
+        self._rebuilt = rebuilt
+        self.page_total = len(document)
         self.title = self._metadata_title()
         self._outline = PdfOutline(document)
         self._recognition = Recognition()
         self._unreadable: list[int] = []
+        self._drawn = False
         self._told: tuple[list[Heading], list[Furniture]] | None = None
 
     def pages(self) -> Iterator[ParsedPage]:
@@ -83,9 +132,18 @@ class PdfDocument:
                 raise TooLarge(f"The PDF holds more than {MOST_CHARACTERS:,} characters: split it.")
             yield page
         if len(self._unreadable) == self.page_total:
-            raise BadRequest(_DAMAGED)
+            raise BadRequest(_DAMAGED, data={"reason": "unreadable"})
         if not total:
-            raise self._recognition.nothing_read("The PDF holds no text, only pictures of it.", "The pages of the PDF are empty.")
+            self._demand_nothing_lost()
+
+    def _demand_nothing_lost(self) -> None:
+        """Of a document without text. Raises Unsupported or BadRequest unless its pages are empty indeed."""
+        if self._recognition.pages_seen:
+            raise self._recognition.nothing_read("The PDF holds no text, only pictures of it.")
+        if self._rebuilt or self._unreadable:
+            raise BadRequest(_DAMAGED, data={"reason": "unreadable"})
+        if not self._drawn and not holds_nothing(self._path):
+            raise Unsupported(_CONTENT_LOST, data={"reason": "no_text"})
 
     def _read(self, number: int) -> ParsedPage:
         loaded = self._load(number)
@@ -102,6 +160,7 @@ class PdfDocument:
             if found is not None and found.text:
                 return ParsedPage(number=number, text=found.text, recognised=True, words=found.words, **size)
             return ParsedPage(number=number, text=content.text, **size)
+        self._drawn = self._drawn or next(iter(page.get_objects(max_depth=1)), None) is not None
         _close(page, text_page)
         self._outline.add(number, content)
         return ParsedPage(number=number, text=content.text, **size)
@@ -129,7 +188,8 @@ class PdfDocument:
 
     def shortfall(self) -> str:
         """See reading.Incomplete."""
-        return self._recognition.shortfall(self._unreadable)
+        told = self._recognition.shortfall(self._unreadable)
+        return f"{_REBUILT} {told}".strip() if self._rebuilt else told
 
     def rectangles(self, page: int, start: int, end: int) -> PageRectangles:
         with_text = self._demand(page)
@@ -162,6 +222,9 @@ class PdfDocument:
     def _load(self, number: int) -> tuple[Any, Any] | None:
         try:
             page = self._document[number - 1]
+            if _show_fields(page):
+                page.close()
+                page = self._document[number - 1]
             return page, page.get_textpage()
         except pypdfium2.PdfiumError:
             return None
@@ -181,6 +244,20 @@ class PdfDocument:
         ):
             return ""
         return title[:LONGEST_HEADING_CHARACTERS]
+
+
+def _show_fields(page: Any) -> bool:
+    """Draws what is filled into forms and written onto the page into the page itself, where pdfium finds its text. Whether there
+    was any; the page must then be loaded anew."""
+    for index in range(min(pdfium.FPDFPage_GetAnnotCount(page), _MOST_ANNOTATIONS)):
+        annotation = pdfium.FPDFPage_GetAnnot(page, index)
+        if not annotation:
+            continue
+        kind = pdfium.FPDFAnnot_GetSubtype(annotation)
+        pdfium.FPDFPage_CloseAnnot(annotation)
+        if kind in _SHOWN_ANNOTATIONS:
+            return pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == pdfium.FLATTEN_SUCCESS
+    return False
 
 
 def _rectangles(content: PageText, geometry: PageGeometry, start: int, end: int) -> list[list[float]]:

@@ -7,7 +7,6 @@ broken relationship and know only one of its two dialects. Runs in worker proces
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from antiphon.ingest.composition import Composition
@@ -17,7 +16,7 @@ from antiphon.ingest.office.docx_styles import Shape, Styles, all_bold
 from antiphon.ingest.office.docx_text import DEEPEST, Paragraph, read_paragraph
 from antiphon.ingest.office.markup import Element, attribute, child, children, is_on, local
 from antiphon.ingest.office.office_document import OfficeDocument, one_line, tidy
-from antiphon.ingest.office.package import Package
+from antiphon.ingest.office.package import Package, Source
 from antiphon.ingest.office.tables import Cell, Table, row_line
 
 _LONGEST_HEADING: Final = 300
@@ -25,16 +24,16 @@ _LONGEST_HEADING: Final = 300
 _WIDEST_SPAN: Final = 64
 
 
-def open_docx(path: Path, _password: str | None) -> OfficeDocument:
+def open_docx(source: Source, _password: str | None) -> OfficeDocument:
     """Raises as zip_guard.inspect and Package do."""
-    package = Package(path)
+    package = Package(source)
     try:
         reader = _Reader(package)
         view = reader.read()
         title = reader.title or package.title()
     finally:
         package.close()
-    return OfficeDocument(iter([view]), page_total=1, paged=False, title=title)
+    return OfficeDocument(package, iter([view]), page_total=1, paged=False, title=title)
 
 
 class _Reader:

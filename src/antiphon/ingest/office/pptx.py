@@ -7,7 +7,6 @@ Runs in worker processes. Tests: tests/unit/ingest/office/test_pptx.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from antiphon.ingest.anchors import slide_anchor
@@ -16,7 +15,7 @@ from antiphon.ingest.office.charts import chart_lines, diagram_lines
 from antiphon.ingest.office.docx_numbering import BULLET, whole
 from antiphon.ingest.office.markup import Element, attribute, child, children, local, texts
 from antiphon.ingest.office.office_document import OfficeDocument, one_line, tidy
-from antiphon.ingest.office.package import Package, Relation
+from antiphon.ingest.office.package import Package, Relation, Source
 from antiphon.ingest.office.tables import Cell, Table
 
 _TITLES: Final = frozenset({"title", "ctrTitle"})
@@ -28,9 +27,9 @@ _DEFAULT_SIZE_EMU: Final = (9_144_000, 6_858_000)
 _MOST_SLIDES: Final = 5_000
 
 
-def open_pptx(path: Path, _password: str | None) -> OfficeDocument:
+def open_pptx(source: Source, _password: str | None) -> OfficeDocument:
     """Raises as zip_guard.inspect and Package do. Close the document: it keeps the file open."""
-    package = Package(path)
+    package = Package(source)
     try:
         main = package.main_part("ppt/presentation.xml")
         root = package.read(main)
@@ -58,7 +57,7 @@ class _Presentation(OfficeDocument):
         self, views: Iterator[Composition], *, page_total: int, paged: bool, title: str, size_pt: tuple[float, float],
         package: Package,
     ) -> None:  # fmt: skip
-        super().__init__(views, page_total=page_total, paged=paged, title=title, size_pt=size_pt)
+        super().__init__(package, views, page_total=page_total, paged=paged, title=title, size_pt=size_pt)
         self._package = package
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """XML: feeds as items, articles and books as headings and paragraphs, data as `path: value` lines. One pass with expat.
 
-Nothing is fetched: no document type is loaded, entities a file declares itself are refused, and nesting is a list bounded in
-depth. Runs in worker processes. Tests: tests/unit/ingest/text_formats/test_xml_text.py.
+Nothing is fetched: no document type is loaded. Entities that a file declares itself stand for short plain text, or the file is
+refused; nesting is a list bounded in depth. Runs in worker processes. Tests: tests/unit/ingest/text_formats/test_xml_text.py.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _ARTICLES: Final = words(
     "report fictionbook mods sec manuscript act bill law",
 )
 _DEEPEST: Final = 10_000
+_MOST_ENTITIES: Final = 300
+_LONGEST_ENTITY: Final = 200
 _PIECE_CHARACTERS: Final = 2**18
 
 
@@ -51,13 +53,14 @@ class _Reader:
         self._composition = Composition()
         self._shape: Shape | None = None
         self._depth = 0
+        self._entities = 0
 
     def read(self, text: str) -> None:
         parser = expat.ParserCreate(encoding="utf-8")
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
-        parser.EntityDeclHandler = self._refuse_entity
+        parser.EntityDeclHandler = self._entity
         parser.SkippedEntityHandler = self._skipped_entity
         parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
         parser.UseForeignDTD(True)  # unknown entities are skipped, not errors; the "foreign" DTD is never loaded
@@ -112,8 +115,16 @@ class _Reader:
             known = html.unescape(f"&{name};")
             self._shape.characters("" if known == f"&{name};" else known)
 
-    def _refuse_entity(self, name: str, *_: object) -> None:
-        raise BadRequest(
-            f"The XML declares an entity of its own ({name[:50]!r}); such files are not read, for they can grow without bound.",
-            data={"reason": "unsafe_xml"},
-        )
+    def _entity(
+        self, name: str, is_parameter: bool, value: str | None, _base: str | None, _system: str | None, _public: str | None,
+        _notation: str | None,
+    ) -> None:  # fmt: skip
+        """An abbreviation (drawing programs declare dozens) may be used; what stands elsewhere, or for other entities, may not."""
+        self._entities += 1
+        plain = value is not None and len(value) <= _LONGEST_ENTITY and not any(sign in value for sign in "&<%")
+        if is_parameter or not plain or self._entities > _MOST_ENTITIES:
+            raise BadRequest(
+                f"The XML declares an entity of its own ({name[:50]!r}) that points elsewhere or can grow without bound; such files are "
+                "not read.",
+                data={"reason": "unsafe_xml"},
+            )
