@@ -9,6 +9,7 @@ import io
 import math
 import unicodedata
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from stringprep import in_table_b1, in_table_c12
@@ -32,20 +33,21 @@ from antiphon.ingest.ocr import RECOGNITION_DPI, Recognition
 from antiphon.ingest.parsers import demand_page
 from antiphon.ingest.pdf_objects import holds_nothing, rebuilt
 from antiphon.ingest.pdf_outline import PdfOutline
-from antiphon.ingest.pdf_text import NO_BOX, PageGeometry, PageText, read_page_text
+from antiphon.ingest.pdf_page import LoadedPage, load_page
+from antiphon.ingest.pdf_text import NO_BOX, PageGeometry, PageText
 from antiphon.ingest.rectangles import merge_boxes
 
 PASSWORD_ERROR: Final = 4
 """FPDF_ERR_PASSWORD"""
 MOST_PIXELS: Final = 25_000_000
+MOST_PAGES: Final = 20_000
+"""A damaged file may promise a thousand million."""
 WIDEST_IMAGE_PX: Final = 4_000
 _LEAST_TEXT_CHARACTERS: Final = 8
 """A page with less and a picture is a scan: what there is may be a stamp or a page number put over it."""
 _PICTURE_SHARE: Final = 0.1
 _MOST_OBJECTS: Final = 200
-_PAGES_TRIED: Final = 20
-_MOST_ANNOTATIONS: Final = 2_000
-_SHOWN_ANNOTATIONS: Final = frozenset((pdfium.FPDF_ANNOT_WIDGET, pdfium.FPDF_ANNOT_FREETEXT, pdfium.FPDF_ANNOT_STAMP))
+_PAGES_TRIED: Final = 100
 _REBUILT: Final = "The PDF is damaged: its pages were found one by one, so some may be missing or in another order."
 _CONTENT_LOST: Final = (
     "No text could be read in the PDF, though its pages are not empty: their content is damaged, or made for one program only (a "
@@ -124,9 +126,13 @@ class PdfDocument:
 
     def pages(self) -> Iterator[ParsedPage]:
         """Raises BadRequest when no page can be loaded, Unsupported when none holds text, TooLarge."""
+        if self.page_total > MOST_PAGES:
+            raise TooLarge(f"The PDF has more than {MOST_PAGES:,} pages: split it.")
         total = 0
         for number in range(1, self.page_total + 1):
             page = self._read(number)
+            if len(self._unreadable) == number >= _PAGES_TRIED:
+                raise BadRequest(_DAMAGED, data={"reason": "unreadable"})
             total += len(page.text)
             if total > MOST_CHARACTERS:
                 raise TooLarge(f"The PDF holds more than {MOST_CHARACTERS:,} characters: split it.")
@@ -146,24 +152,24 @@ class PdfDocument:
             raise Unsupported(_CONTENT_LOST, data={"reason": "no_text"})
 
     def _read(self, number: int) -> ParsedPage:
-        loaded = self._load(number)
-        if loaded is None:
+        try:
+            loaded = load_page(self._document, number)
+        except pypdfium2.PdfiumError:
             self._unreadable.append(number)
             return ParsedPage(number=number, text="", width_pt=612.0, height_pt=792.0)
-        page, text_page = loaded
-        geometry = PageGeometry(page, text_page)
-        content = read_page_text(text_page, geometry)
-        size = {"width_pt": geometry.width_pt, "height_pt": geometry.height_pt}
-        if len(content.text.strip()) < _LEAST_TEXT_CHARACTERS and _is_picture(page):
-            found = self._recognition.read(number, lambda: _picture(page), **size)
-            _close(page, text_page)
+        with closing(loaded):
+            return self._parsed(number, loaded)
+
+    def _parsed(self, number: int, loaded: LoadedPage) -> ParsedPage:
+        text, size = loaded.content.text, {"width_pt": loaded.geometry.width_pt, "height_pt": loaded.geometry.height_pt}
+        if len(text.strip()) < _LEAST_TEXT_CHARACTERS and _is_picture(loaded.page):
+            found = self._recognition.read(number, lambda: _picture(loaded.page), **size)
             if found is not None and found.text:
                 return ParsedPage(number=number, text=found.text, recognised=True, words=found.words, **size)
-            return ParsedPage(number=number, text=content.text, **size)
-        self._drawn = self._drawn or next(iter(page.get_objects(max_depth=1)), None) is not None
-        _close(page, text_page)
-        self._outline.add(number, content)
-        return ParsedPage(number=number, text=content.text, **size)
+            return ParsedPage(number=number, text=text, **size)
+        self._drawn = self._drawn or next(iter(loaded.page.get_objects(max_depth=1)), None) is not None
+        self._outline.add(number, loaded.content)
+        return ParsedPage(number=number, text=text, **size)
 
     def outline(self) -> list[Heading]:
         """The file's bookmarks; where it has none, lines in larger letters than the text."""
@@ -192,18 +198,24 @@ class PdfDocument:
         return f"{_REBUILT} {told}".strip() if self._rebuilt else told
 
     def rectangles(self, page: int, start: int, end: int) -> PageRectangles:
-        with_text = self._demand(page)
-        geometry = PageGeometry(*with_text)
-        content = read_page_text(with_text[1], geometry)
-        if not 0 <= start <= end <= len(content.text):
-            _close(*with_text)
-            raise BadRequest(f"Page {page} has {len(content.text)} characters; the range {start} to {end} is not inside.")
-        rects = _rectangles(content, geometry, start, end)
-        _close(*with_text)
-        return PageRectangles(page=page, width=geometry.width_pt, height=geometry.height_pt, rects=rects)
+        demand_page(page, self.page_total)
+        try:
+            loaded = load_page(self._document, page)
+        except pypdfium2.PdfiumError as error:
+            raise _damaged_page(page) from error
+        with closing(loaded):
+            geometry, characters = loaded.geometry, len(loaded.content.text)
+            if not 0 <= start <= end <= characters:
+                raise BadRequest(f"Page {page} has {characters} characters; the range {start} to {end} is not inside.")
+            rects = _rectangles(loaded.content, geometry, start, end)
+            return PageRectangles(page=page, width=geometry.width_pt, height=geometry.height_pt, rects=rects)
 
     def page_image(self, page: int, width_px: int) -> bytes:
-        loaded, text_page = self._demand(page)
+        demand_page(page, self.page_total)
+        try:
+            loaded = self._document[page - 1]
+        except pypdfium2.PdfiumError as error:
+            raise _damaged_page(page) from error
         width_pt, height_pt = loaded.get_size()
         width = min(max(width_px, 16), WIDEST_IMAGE_PX)
         scale = width / max(width_pt, 1.0)
@@ -213,28 +225,11 @@ class PdfDocument:
         bitmap = loaded.render(scale=scale)
         output = io.BytesIO()
         bitmap.to_pil().save(output, format="PNG")
-        _close(loaded, text_page)
+        loaded.close()
         return output.getvalue()
 
     def close(self) -> None:
         self._document.close()
-
-    def _load(self, number: int) -> tuple[Any, Any] | None:
-        try:
-            page = self._document[number - 1]
-            if _show_fields(page):
-                page.close()
-                page = self._document[number - 1]
-            return page, page.get_textpage()
-        except pypdfium2.PdfiumError:
-            return None
-
-    def _demand(self, number: int) -> tuple[Any, Any]:
-        demand_page(number, self.page_total)
-        loaded = self._load(number)
-        if loaded is None:
-            raise BadRequest(f"Page {number} of the PDF is damaged.")
-        return loaded
 
     def _metadata_title(self) -> str:
         title = storable(self._document.get_metadata_value("Title") or "").strip()
@@ -244,20 +239,6 @@ class PdfDocument:
         ):
             return ""
         return title[:LONGEST_HEADING_CHARACTERS]
-
-
-def _show_fields(page: Any) -> bool:
-    """Draws what is filled into forms and written onto the page into the page itself, where pdfium finds its text. Whether there
-    was any; the page must then be loaded anew."""
-    for index in range(min(pdfium.FPDFPage_GetAnnotCount(page), _MOST_ANNOTATIONS)):
-        annotation = pdfium.FPDFPage_GetAnnot(page, index)
-        if not annotation:
-            continue
-        kind = pdfium.FPDFAnnot_GetSubtype(annotation)
-        pdfium.FPDFPage_CloseAnnot(annotation)
-        if kind in _SHOWN_ANNOTATIONS:
-            return pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == pdfium.FLATTEN_SUCCESS
-    return False
 
 
 def _rectangles(content: PageText, geometry: PageGeometry, start: int, end: int) -> list[list[float]]:
@@ -293,6 +274,5 @@ def _picture(page: Any) -> Image.Image:
     return page.render(scale=scale, grayscale=True).to_pil()
 
 
-def _close(page: Any, text_page: Any) -> None:
-    text_page.close()
-    page.close()
+def _damaged_page(number: int) -> BadRequest:
+    return BadRequest(f"Page {number} of the PDF is damaged.")
