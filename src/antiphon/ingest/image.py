@@ -63,7 +63,7 @@ class ImageDocument:
             text = "" if found is None else found.text
             found_any = found_any or bool(text)
             yield ParsedPage(
-                number=number, text=text, width_pt=width_pt, height_pt=height_pt, recognised=bool(text),
+                number=number, text=text, width_pt=width_pt, height_pt=height_pt, recognised=bool(text), attempted=True,
                 words=[] if found is None else found.words,
             )  # fmt: skip
         if not found_any and self._recognition.pages_seen:

@@ -1,6 +1,6 @@
 """Reads text off pictures with tesseract, where it is installed: text in reading order with the box of each word.
 
-`Recognition` is for parsers, in worker processes; `active_helpers` is for `doctor`. Ten seconds a page (`PAGE_TIMEOUT_S`); what
+`Recognition` is for parsers, in worker processes; `active_helpers` is for `doctor`. Ten seconds of computing a page (`PAGE_CPU_S`); what
 could not be read is remembered and told with what would help. Tests: tests/unit/ingest/test_ocr.py,
 tests/integration/test_ingest_recognition.py (skipped, with the reason, where there is no tesseract).
 """
@@ -23,7 +23,10 @@ from antiphon.ingest.document import WordBox, storable
 from antiphon.ingest.pdf_text import is_cjk
 from antiphon.ingest.program import find_program, run_program
 
-PAGE_TIMEOUT_S: Final = 10.0
+PAGE_CPU_S: Final = 10.0
+"""Of computing: what can be read must not depend on what else the machine does."""
+PAGE_TIMEOUT_S: Final = 3 * PAGE_CPU_S
+"""Of waiting, on a busy machine; workers are nice."""
 MOST_RECOGNISED_PAGES: Final = 500
 RECOGNITION_DPI: Final = 200
 WANTED_LANGUAGES: Final = ("chi_sim", "eng")
@@ -107,7 +110,8 @@ class Recognition:
     """Of one document."""
 
     def __init__(self) -> None:
-        self._read = 0
+        self.attempts = 0
+        """Pages that were given to tesseract, whatever came of it."""
         self._recalled_to = 0
         self._recalled: Mapping[int, str] = {}
         self._missing: list[int] = []
@@ -127,14 +131,14 @@ class Recognition:
         if tesseract is None or not languages:
             self._missing.append(number)
             return None
-        if self._read >= MOST_RECOGNISED_PAGES:
+        if self.attempts >= MOST_RECOGNISED_PAGES:
             self._beyond.append(number)
             return None
         image = picture().convert("L")
         darkest, lightest = image.getextrema()
         if not isinstance(darkest, int | float) or not isinstance(lightest, int | float) or lightest - darkest < _LEAST_CONTRAST:
             return None  # an empty page
-        self._read += 1
+        self.attempts += 1
         try:
             found = _recognise(tesseract, languages, image, width_pt=width_pt, height_pt=height_pt)
         except Timeout:
@@ -147,7 +151,7 @@ class Recognition:
         told = [
             (unreadable, "damaged"),
             (self._missing, f"an image: {_INSTALL}"),
-            (self._slow, f"an image that took longer than {PAGE_TIMEOUT_S:g} s to read: scan it anew with less detail"),
+            (self._slow, f"an image that took longer than {PAGE_CPU_S:g} s to read: scan it anew with less detail"),
             (self._beyond, f"an image beyond the {MOST_RECOGNISED_PAGES} that are read of one document: split it"),
         ]
         return " ".join(f"{_named(pages)} {reason}." for pages, reason in told if pages)
@@ -155,7 +159,7 @@ class Recognition:
     @property
     def pages_seen(self) -> bool:
         """Whether there were pictures that hold more than one even shade, read or not."""
-        return bool(self._read or self._missing or self._beyond)
+        return bool(self.attempts or self._missing or self._beyond)
 
     def nothing_read(self, pictures: str) -> Unsupported:
         """For a document without any text but with pictures, of which `pictures` is told."""
@@ -174,9 +178,9 @@ def _named(pages: Sequence[int]) -> str:
 
 def _recognise(tesseract: str, languages: str, image: Image.Image, *, width_pt: float, height_pt: float) -> Recognised:
     """Tesseract tells how a page of text lies; of a few words it can't: those are read upside down too, when they make no sense.
-    All in PAGE_TIMEOUT_S."""
-    until_s = _clock.monotonic() + PAGE_TIMEOUT_S
-    words = _read_words(tesseract, languages, image, PAGE_TIMEOUT_S)
+    The second reading takes what is left of the page's time."""
+    until_s = _clock.monotonic() + PAGE_CPU_S
+    words = _read_words(tesseract, languages, image, PAGE_CPU_S)
     left_s = until_s - _clock.monotonic()
     if len(words) < _FEW_WORDS and _confidence(words) < _DOUBTFUL and left_s > _LEAST_TIME_S:
         turned = [_turned(word, image) for word in _read_words(tesseract, languages, image.rotate(180), left_s)]
@@ -185,12 +189,15 @@ def _recognise(tesseract: str, languages: str, image: Image.Image, *, width_pt: 
     return _set(words, width_pt / max(image.width, 1), height_pt / max(image.height, 1))
 
 
-def _read_words(tesseract: str, languages: str, image: Image.Image, timeout_s: float) -> list[_Word]:
+def _read_words(tesseract: str, languages: str, image: Image.Image, cpu_s: float) -> list[_Word]:
     sent = io.BytesIO()
     image.save(sent, format="PPM")  # grey, uncompressed: PGM
     how = "1" if "osd" in _installed(tesseract) else "3"  # with or without a look at how the page lies
     command = [tesseract, "stdin", "stdout", "-l", languages, "--dpi", str(RECOGNITION_DPI), "--psm", how, "tsv"]
-    done = run_program(command, timeout_s=timeout_s, given=sent.getvalue(), environment={"OMP_THREAD_LIMIT": "1"})
+    # one thread: computing and waiting are the same on an idle machine
+    done = run_program(
+        command, timeout_s=PAGE_TIMEOUT_S, cpu_s=cpu_s, given=sent.getvalue(), environment={"OMP_THREAD_LIMIT": "1"}
+    )
     return list(_words(done.output.decode(errors="replace"))) if done.status == 0 else []
 
 

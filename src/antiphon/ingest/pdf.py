@@ -163,10 +163,12 @@ class PdfDocument:
     def _parsed(self, number: int, loaded: LoadedPage) -> ParsedPage:
         text, size = loaded.content.text, {"width_pt": loaded.geometry.width_pt, "height_pt": loaded.geometry.height_pt}
         if len(text.strip()) < _LEAST_TEXT_CHARACTERS and _is_picture(loaded.page):
+            before = self._recognition.attempts
             found = self._recognition.read(number, lambda: _picture(loaded.page), **size)
+            attempted = self._recognition.attempts > before
             if found is not None and found.text:
-                return ParsedPage(number=number, text=found.text, recognised=True, words=found.words, **size)
-            return ParsedPage(number=number, text=text, **size)
+                return ParsedPage(number=number, text=found.text, recognised=True, attempted=attempted, words=found.words, **size)
+            return ParsedPage(number=number, text=text, attempted=attempted, **size)
         self._drawn = self._drawn or next(iter(loaded.page.get_objects(max_depth=1)), None) is not None
         self._outline.add(number, loaded.content)
         return ParsedPage(number=number, text=text, **size)

@@ -51,7 +51,8 @@ def load_page(document: Any, number: int) -> LoadedPage:
 
 
 def _is_written_on(page: Any) -> bool:
-    for index in range(min(pdfium.FPDFPage_GetAnnotCount(page), _MOST_ANNOTATIONS)):
+    count = int(pdfium.FPDFPage_GetAnnotCount(page))
+    for index in range(min(count, _MOST_ANNOTATIONS)):
         annotation = pdfium.FPDFPage_GetAnnot(page, index)
         if annotation:
             kind = pdfium.FPDFAnnot_GetSubtype(annotation)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 from xml.parsers.expat import ExpatError
@@ -45,20 +46,18 @@ def open_encrypted(path: Path, password: str | None) -> OfficeDocument:
 
 
 def _decrypted(file: io.BufferedReader, password: str | None) -> io.BytesIO:
-    # these load a cryptography library: only for the fork that needs it
-    from msoffcrypto import OfficeFile
-    from msoffcrypto.exceptions import DecryptionError, FileFormatError, InvalidKeyError
-
+    # it loads a cryptography library: only for the fork that needs it
+    library: Any = import_module("msoffcrypto")
     made = io.BytesIO()
     try:
-        opened: Any = OfficeFile(file)
+        opened: Any = library.OfficeFile(file)
         _demand_few_rounds(opened)
         opened.load_key(password=password or _KNOWN_PASSWORD, verify_password=True)
         opened.decrypt(made)
-    except InvalidKeyError as error:
+    except library.exceptions.InvalidKeyError as error:
         sentence = "The password is wrong." if password else "The file is encrypted."
         raise Unsupported(f"{sentence} Try again with its password.", data={"reason": "password_required"}) from error
-    except (DecryptionError, FileFormatError, *_FAULTS) as error:
+    except (library.exceptions.DecryptionError, library.exceptions.FileFormatError, *_FAULTS) as error:
         raise BadRequest(
             "The file is encrypted in a way that can't be opened here, or damaged: store it without a password and add it again.",
             data={"reason": "encrypted"},
