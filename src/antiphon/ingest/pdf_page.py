@@ -7,7 +7,7 @@ Tests: tests/unit/ingest/test_pdf.py.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -51,7 +51,7 @@ def load_page(document: Any, number: int) -> LoadedPage:
 
 
 def _is_written_on(page: Any) -> bool:
-    count = int(pdfium.FPDFPage_GetAnnotCount(page))
+    count: int = cast("Any", pdfium).FPDFPage_GetAnnotCount(page)
     for index in range(min(count, _MOST_ANNOTATIONS)):
         annotation = pdfium.FPDFPage_GetAnnot(page, index)
         if annotation:

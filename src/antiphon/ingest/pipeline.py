@@ -34,7 +34,7 @@ from antiphon.ingest.work import DocumentGone, Work, version_of
 from antiphon.ingest.worker import ParserPool, error_of
 from antiphon.protocol.events import DocumentFailed, DocumentProgress, DocumentReady, Event
 from antiphon.storage.blobs.contract import BlobStore
-from antiphon.storage.jobs.contract import Job, JobQueue
+from antiphon.storage.jobs.contract import Job, JobQueue, Progress
 from antiphon.storage.lexical.contract import LexicalIndex
 from antiphon.storage.lexical.tokens import TOKENISER_VERSION
 from antiphon.storage.records.contract import Store, Transaction, Urgency
@@ -334,9 +334,7 @@ class IngestPipeline:
 
     # --- parts of steps -----------------------------------------------------------------------------------------------
 
-    async def _advance(
-        self, work: Work, step: str, change: Callable[[Transaction], Any], progress: Mapping[str, Any] | None
-    ) -> Any:
+    async def _advance(self, work: Work, step: str, change: Callable[[Transaction], Any], progress: Progress | None) -> Any:
         """`change` and the step's mark together, unless the document is gone. `step` "": the present one stays."""
 
         def guarded(tx: Transaction) -> Any:
