@@ -10,7 +10,7 @@ from typing import Final
 AIM_MS: Final = 8.0
 MOST_MS: Final = 20.0
 _LARGEST: Final = 512
-_LEAST_MS: Final = 0.5
+_LEAST_MS: Final = 1.5
 
 
 class SliceSize:

@@ -29,8 +29,9 @@ from antiphon.storage.records.sqlite import SqliteTransaction
 HEADLINE_WEIGHT: Final = 0.5
 """Of a token in title or headings, against 1 in the text (bench/retrieval.py)."""
 
-MERGED_PAGES: Final = 64
-"""Of the index, in each transaction that changes it: 4 ms, and enough to keep up with slices of 30 chunks (decision 0009)."""
+MERGED_PAGES_A_CHUNK: Final = 3
+MOST_MERGED_PAGES: Final = 64
+"""Of the index, in a transaction that changes it: 4 ms; as many as keep up with what is added (decision 0009)."""
 MOST_SEGMENTS: Final = 64
 """Of one level; more are merged at once, however long it takes."""
 
@@ -84,7 +85,7 @@ class SqliteLexicalIndex:
             )
             ids.append(chunk_id)
         for table in tables.values():
-            _write_out(connection, table)
+            _write_out(connection, table, len(ids))
         return ids
 
     def remove(self, transaction: Transaction, document_id: str, *, version: int | None = None, limit: int | None = None) -> int:
@@ -105,7 +106,7 @@ class SqliteLexicalIndex:
             connection.execute("DELETE FROM chunks WHERE chunk_id = ?", (chunk_id,))
         for table in tables.values():
             if table is not None:
-                _write_out(connection, table)
+                _write_out(connection, table, len(rows))
         return len(rows)
 
     def search(
@@ -221,14 +222,15 @@ def _new_table(connection: sqlite3.Connection, workspace_id: str) -> str:
     return table
 
 
-def _write_out(connection: sqlite3.Connection, table: str) -> None:
+def _write_out(connection: sqlite3.Connection, table: str, chunks: int) -> None:
     """Writes what was added to the index and merges a little, here and each time, so that a slice that is measured takes what it
     takes: FTS5 by itself writes when the work ends, and merges many pages at once now and then (25 ms)."""
     (own,) = connection.execute(f"SELECT count(*) FROM {table}_config WHERE k = 'automerge' AND v = 0").fetchone()  # noqa: S608
     if not own:
         connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('automerge', 0)")  # noqa: S608
         connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('crisismerge', ?)", (MOST_SEGMENTS,))  # noqa: S608
-    connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)", (MERGED_PAGES,))  # noqa: S608
+    pages = min(max(1, MERGED_PAGES_A_CHUNK * chunks), MOST_MERGED_PAGES)
+    connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)", (pages,))  # noqa: S608
 
 
 def _split(tokens: str) -> tuple[str, str]:
