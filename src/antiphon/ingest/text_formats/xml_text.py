@@ -54,6 +54,9 @@ class _Reader:
         self._shape: Shape | None = None
         self._depth = 0
         self._entities = 0
+        self._drawing = False
+        self._unseen_depth = 0
+        """Where a script or style sheet of a drawing began; 0 outside of one."""
 
     def read(self, text: str) -> None:
         parser = expat.ParserCreate(encoding="utf-8")
@@ -90,6 +93,7 @@ class _Reader:
         local_name = name.rpartition(":")[2]
         if self._shape is None:
             root = local_name.lower()
+            self._drawing = root == "svg"
             if root in _FEEDS:
                 self._shape = FeedShape(self._composition)
             elif root in _ARTICLES or root == "svg":
@@ -99,15 +103,19 @@ class _Reader:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise BadRequest(f"The XML is nested more than {_DEEPEST:,} levels deep.", data={"reason": "too_deep"})
+        if self._drawing and not self._unseen_depth and local_name.lower() in {"script", "style"}:
+            self._unseen_depth = self._depth
         self._shape.start(local_name, attributes)
 
     def _end(self, _name: str) -> None:
+        if self._unseen_depth == self._depth:
+            self._unseen_depth = 0
         self._depth -= 1
         if self._shape is not None:
             self._shape.end()
 
     def _characters(self, text: str) -> None:
-        if self._shape is not None:
+        if self._shape is not None and not self._unseen_depth:
             self._shape.characters(text)
 
     def _skipped_entity(self, name: str, is_parameter: bool) -> None:

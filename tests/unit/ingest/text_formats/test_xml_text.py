@@ -81,6 +81,11 @@ def test_c4_entities_of_the_file_are_refused(tmp_path: Path, content: str) -> No
         read(tmp_path, content)
 
 
+def test_scripts_and_style_sheets_of_drawings_are_no_text(tmp_path: Path) -> None:
+    svg = "<svg><style>.a{fill:red}</style><script>alert(1)<b>x</b></script><text>drawn</text></svg>"
+    assert read(tmp_path, svg)[0] == "drawn"
+
+
 def test_abbreviations_of_the_file_are_written_out(tmp_path: Path) -> None:
     content = (
         '<!DOCTYPE a [<!ENTITY co "Lindenbrook 公司"><!ENTITY ns "http://www.w3.org/2000/svg">]><a b="&ns;">&co; &amp; &co;</a>'
