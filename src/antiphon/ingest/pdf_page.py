@@ -53,7 +53,7 @@ def load_page(document: Any, number: int) -> LoadedPage:
 def _is_written_on(page: Any) -> bool:
     count: int = cast("Any", pdfium).FPDFPage_GetAnnotCount(page)
     for index in range(min(count, _MOST_ANNOTATIONS)):
-        annotation = pdfium.FPDFPage_GetAnnot(page, index)
+        annotation: Any = cast("Any", pdfium).FPDFPage_GetAnnot(page, index)
         if annotation:
             kind = pdfium.FPDFAnnot_GetSubtype(annotation)
             pdfium.FPDFPage_CloseAnnot(annotation)
