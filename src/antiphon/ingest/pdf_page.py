@@ -51,12 +51,13 @@ def load_page(document: Any, number: int) -> LoadedPage:
 
 
 def _is_written_on(page: Any) -> bool:
-    count: int = cast("Any", pdfium).FPDFPage_GetAnnotCount(page)
+    library = cast("Any", pdfium)
+    count: int = library.FPDFPage_GetAnnotCount(page)
     for index in range(min(count, _MOST_ANNOTATIONS)):
-        annotation: Any = cast("Any", pdfium).FPDFPage_GetAnnot(page, index)
+        annotation: Any = library.FPDFPage_GetAnnot(page, index)
         if annotation:
-            kind = pdfium.FPDFAnnot_GetSubtype(annotation)
-            pdfium.FPDFPage_CloseAnnot(annotation)
+            kind: int = library.FPDFAnnot_GetSubtype(annotation)
+            library.FPDFPage_CloseAnnot(annotation)
             if kind in _SHOWN_ANNOTATIONS:
                 return True
     return False
