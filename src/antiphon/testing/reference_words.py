@@ -53,8 +53,11 @@ def reference_words(path: Path, kind: str, password: str | None) -> Counter[str]
 
 def _pdf(path: Path, password: str | None) -> Iterator[str]:
     document = pypdfium2.PdfDocument(path, password=password)
-    for page in document:
-        yield page.get_textpage().get_text_range()
+    try:
+        for page in document:
+            yield page.get_textpage().get_text_range()
+    finally:
+        document.close()
 
 
 def _docx(path: Path, _password: str | None) -> Iterator[str]:
@@ -85,10 +88,11 @@ def _pptx(path: Path, _password: str | None) -> Iterator[str]:
 def _xlsx(path: Path, _password: str | None) -> Iterator[str]:
     from openpyxl import load_workbook
 
-    for sheet in load_workbook(path, read_only=True, data_only=True):
-        for row in sheet.iter_rows(values_only=True):
-            # numbers and dates are displayed in the cell's own format, which this reader does not apply
-            yield " ".join(value for value in row if isinstance(value, str))
+    with path.open("rb") as file:
+        for sheet in load_workbook(file, data_only=True):
+            for row in sheet.iter_rows(values_only=True):
+                # numbers and dates are displayed in the cell's own format, which this reader does not apply
+                yield " ".join(value for value in row if isinstance(value, str))
 
 
 def _text(path: Path, _password: str | None) -> Iterator[str]:
