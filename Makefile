@@ -81,6 +81,7 @@ bench: $(DEV)
 	@$(BIN)/python bench/retrieval.py $(SHARED)/data
 	@if [ -d $(SHARED)/data/docs ]; then $(BIN)/python bench/documents.py $(SHARED)/data/docs --mkpdf $(SHARED)/bench/mkpdf.py \
 		--news $(SHARED)/data/crud_news/passages.jsonl; else echo "bench/documents.py: skipped, there is no $(SHARED)/data/docs"; fi
+	@$(BIN)/python bench/ingest_beside.py $(SHARED)/data/crud_news/passages.jsonl
 	@if [ -f $(SHARED)/bench/fake_openai.py ]; then $(BIN)/python bench/model_stream.py; \
 		else echo "bench/model_stream.py: skipped, there is no $(SHARED)/bench"; fi
 

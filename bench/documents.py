@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import json
 import random
 import subprocess
@@ -19,9 +18,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pypdfium2
-import pypdfium2.raw as pdfium
-
 from antiphon.config.settings import Ingest, Settings
 from antiphon.core.errors import AntiphonError
 from antiphon.core.runtime import system_runtime
@@ -29,41 +25,7 @@ from antiphon.ingest.chunker import ChunkRules
 from antiphon.ingest.worker import ParserPool
 from antiphon.testing.conformance.scopes import EVERYTHING
 from antiphon.testing.ingest_house import WORKSPACE, IngestHouse, person
-
-
-def read_back(path: Path, page_number: int, rects: list[list[float]]) -> str:
-    """The characters whose middle lies in one of the rectangles, in pdfium's order, white space left out.
-
-    Independent of the product: pdfium itself turns each character's box into display coordinates."""
-    document = pypdfium2.PdfDocument(path)
-    page = document[page_number - 1]
-    width, height = page.get_size()
-    text_page = page.get_textpage()
-    scale = 100
-    found: list[str] = []
-    box = [ctypes.c_double() for _ in range(4)]
-    for index in range(text_page.count_chars()):
-        code = pdfium.FPDFText_GetUnicode(text_page, index)
-        if not pdfium.FPDFText_GetCharBox(text_page, index, *(ctypes.byref(number) for number in box)):
-            continue
-        x, y = ctypes.c_int(), ctypes.c_int()
-        middle = (box[0].value + box[1].value) / 2, (box[2].value + box[3].value) / 2
-        if box[1].value <= box[0].value or box[3].value <= box[2].value:
-            continue
-        pdfium.FPDF_PageToDevice(
-            page, 0, 0, int(width * scale), int(height * scale), 0, *middle, ctypes.byref(x), ctypes.byref(y)
-        )  # fmt: skip
-        at = x.value / scale, y.value / scale
-        if any(x0 <= at[0] <= x1 and y0 <= at[1] <= y1 for x0, y0, x1, y1 in rects):
-            found.append(chr(code))
-    return "".join(found)
-
-
-def comparable(text: str) -> Counter[str]:
-    """Which characters, how often: the mended ones (hyphens, ligatures, spaces, controls) left out."""
-    for ligature, letters in zip("ﬀﬁﬂﬃﬄ", ("ff", "fi", "fl", "ffi", "ffl"), strict=True):
-        text = text.replace(ligature, letters)
-    return Counter(c for c in text if c.isprintable() and not c.isspace() and c not in "-\u00ad\u2010")
+from antiphon.testing.read_back import comparable, read_back
 
 
 async def check_rectangles(pool: ParserPool, files: list[Path], passages: int) -> None:
@@ -210,7 +172,7 @@ async def run(given: argparse.Namespace) -> None:
     if not given.only_rooms:
         await run_all(pool, sorted(given.docs.glob("pdf_*/*.pdf")))
         kinds = ("pdf_columns", "pdf_rotated", "pdf_cjk")
-        await check_rectangles(pool, [path for kind in kinds for path in sorted((given.docs / kind).glob("*.pdf"))], 100)
+        await check_rectangles(pool, [path for kind in kinds for path in sorted((given.docs / kind).glob("*.pdf"))], 200)
     if given.mkpdf is not None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "300.pdf"

@@ -106,13 +106,17 @@ async def floor_client(fake_port: int):
     return ask
 
 
+def handshake(port: int) -> bytes:
+    nonce = base64.b64encode(os.urandom(16)).decode()
+    return (
+        f"GET /ws/v1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {nonce}\r\n"
+        f"Sec-WebSocket-Version: 13\r\nAuthorization: Bearer {KEY}\r\n\r\n"
+    ).encode()
+
+
 async def product_client(port: int, workspace_id: str, session_id: str):
     wire = await connect(port)
-    nonce = base64.b64encode(os.urandom(16)).decode()
-    wire.transport.write(
-        f"GET /ws/v1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {nonce}\r\n"
-        f"Sec-WebSocket-Version: 13\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode()
-    )
+    wire.transport.write(handshake(port))
     while b"welcome" not in b"".join(wire.other):
         await asyncio.sleep(0.002)
     wire.transport.write(masked(json.dumps({"type": "subscribe", "id": "s", "topic": f"session:{session_id}"})))

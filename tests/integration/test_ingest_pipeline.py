@@ -210,3 +210,24 @@ async def test_a_document_deleted_while_it_is_read_leaves_nothing(house: IngestH
     counts = await house.statistics()
     assert (counts["chunks"], counts["ghost_rows"]) == (0, 0)
     assert await house.blobs.list() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [(b"", "a.txt"), (b" \n\n", "b.md"), (b"", "c.csv"), (b"<html><script>1</script></html>", "d.html"), (b"[]", "e.json")],
+)
+async def test_what_holds_no_text_is_ready_and_says_so(house: IngestHouse, content: bytes, name: str) -> None:
+    row = await house.until((await house.upload(content, name)).row.id, "ready", "failed")
+    assert (row.state, row.passages) == ("ready", 0)
+    assert row.error is not None
+    assert row.error["code"] == "empty"
+    assert row.error["message"].startswith("There is no text in the file")
+
+
+async def test_of_an_encrypted_mail_the_header_is_found_and_the_rest_is_told(house: IngestHouse) -> None:
+    content = (
+        b"From: ada@x\nSubject: Budget of the lighthouse\nContent-Type: multipart/encrypted; boundary=x\n\n--x\n\nV\n--x--\n"
+    )
+    row = await house.until((await house.upload(content, "a.eml")).row.id, "ready", "failed")
+    assert (row.state, (row.error or {}).get("code")) == ("ready", "partial")
+    assert "lighthouse" in (await house.search("lighthouse"))[0].text

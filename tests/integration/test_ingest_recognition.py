@@ -97,10 +97,32 @@ async def test_a_tiff_of_two_pages(house: IngestHouse) -> None:
     assert (row.pages, row.passages) == (2, 2)
 
 
-async def test_an_image_with_nothing_on_it_says_so(house: IngestHouse) -> None:
-    row = await house.until((await house.upload(encoded(Image.new("L", (400, 300), 200), "PNG"), "grey.png")).row.id, "failed")
+async def test_an_image_of_one_shade_is_empty_and_one_that_can_not_be_read_fails(house: IngestHouse) -> None:
+    grey, noise = Image.new("L", (400, 300), 200), Image.effect_noise((400, 300), 120)
+    row = await house.until((await house.upload(encoded(grey, "PNG"), "grey.png")).row.id, "ready", "failed")
+    if HELPER.path is not None:
+        assert (row.state, row.passages, (row.error or {}).get("code")) == ("ready", 0, "empty")
+    row = await house.until((await house.upload(encoded(noise, "PNG"), "noise.png")).row.id, "failed")
     assert row.error is not None
     assert row.error["data"]["reason"] == "no_text"
+
+
+@needs_tesseract
+@pytest.mark.parametrize("lines", [1, 7])
+async def test_a_scan_that_lies_upside_down_is_read(house: IngestHouse, tmp_path: Path, lines: int) -> None:
+    """A few words, and so many that tesseract itself sees how the page lies."""
+    words = [WORDS, *(f"number {n} of the ships that came in today with their sails" for n in range(lines - 1))]
+    upright = picture(*words, size=(2000, 1000))
+    content = scan(tmp_path / "s.pdf", upright.rotate(180))
+    row = await house.until((await house.upload(content, "turned.pdf")).row.id, "ready", "failed")
+    assert (row.state, row.error) == ("ready", None)
+    page, _ = await house.pages.text(EVERYTHING, row.id, 1)
+    assert WORDS in page.text
+    start = page.text.index("lighthouse")
+    ((x0, y0, x1, y1),) = (await house.pages.rectangles(EVERYTHING, row.id, 1, start, start + 10)).rects
+    # upright it begins near the top left of 600 x 250 points; turned it ends near the bottom right
+    assert 400 < x0 < x1 < 560
+    assert 205 < y0 < y1 < 235
 
 
 async def test_c5_a_huge_image_is_refused_before_it_is_decoded(house: IngestHouse) -> None:

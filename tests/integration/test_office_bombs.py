@@ -6,7 +6,6 @@ import asyncio
 import http.server
 import threading
 import time
-import zipfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -17,12 +16,25 @@ from antiphon.config.settings import Settings
 from antiphon.core.errors import AntiphonError
 from antiphon.core.runtime import system_runtime
 from antiphon.ingest.worker import ParserPool
-from antiphon.testing.office_files import RawZip, paragraph, relationships, word_parts, write_parts, zeros_deflated
-
-MIB = 2**20
-TYPES = "<Types/>"
-DOCUMENT = relationships({"r": ("officeDocument", "word/document.xml")})
-WORKBOOK = relationships({"r": ("officeDocument", "xl/workbook.xml")})
+from antiphon.testing.bombs import (
+    MIB,
+    TYPES,
+    archive_in_document,
+    laughing_document,
+    long_document,
+    lying_workbook,
+    many_rows,
+    many_tags,
+    overlapping_document,
+    pdf_that_loops,
+    pdf_with_object_stream_bomb,
+    pdf_with_stream_bomb,
+    pdf_with_vast_picture,
+    vast_png,
+    wide_table,
+    zip_in_zip,
+)
+from antiphon.testing.office_files import RawZip, paragraph, word_parts, write_parts
 
 
 @pytest.fixture
@@ -31,88 +43,6 @@ async def pool(tmp_path: Path) -> AsyncIterator[ParserPool]:
     pool.start()
     yield pool
     await pool.close()
-
-
-def long_document(path: Path) -> None:
-    """Honest about its 640 MB of empty paragraphs, which would take 3 GB as a tree."""
-    packed, checksum, size = zeros_deflated(640 * MIB, b"<w:document xmlns:w='w'><w:body>", b"</w:body></w:document>", b"<w:p/>")
-    raw = RawZip()
-    raw.add_text("[Content_Types].xml", TYPES)
-    raw.add_text("_rels/.rels", DOCUMENT)
-    raw.add("word/document.xml", packed, size=size, checksum=checksum)
-    raw.write(path)
-
-
-def lying_workbook(path: Path) -> None:
-    packed, checksum, _ = zeros_deflated(200 * MIB, b"<worksheet><sheetData>", b"", b"<row/>")
-    raw = RawZip()
-    raw.add_text("[Content_Types].xml", TYPES)
-    raw.add_text("_rels/.rels", WORKBOOK)
-    raw.add_text("xl/workbook.xml", "<workbook/>")
-    raw.add("xl/worksheets/sheet1.xml", packed, size=4000, checksum=checksum)
-    raw.write(path)
-
-
-def overlapping_document(path: Path) -> None:
-    """3.1 GB from one stretch of bytes that 10 parts share."""
-    packed, checksum, size = zeros_deflated(310 * MIB)
-    raw = RawZip()
-    raw.add_text("[Content_Types].xml", TYPES)
-    first = raw.add("word/document.xml", packed, size=size, checksum=checksum)
-    for number in range(9):
-        raw.add(f"word/media/{number}.bin", packed, size=size, checksum=checksum, offset=first)
-    raw.write(path)
-
-
-def zip_in_zip(path: Path) -> None:
-    """As 42.zip: archives of archives."""
-    inner = path.with_suffix(".inner")
-    packed, checksum, size = zeros_deflated(40 * MIB)
-    raw = RawZip()
-    raw.add("0.dll", packed, size=size, checksum=checksum)
-    content = raw.write(inner).read_bytes()
-    for _ in range(4):
-        with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
-            for number in range(16):
-                archive.writestr(f"lib {number}.zip", content)
-        content = inner.read_bytes()
-    path.write_bytes(content)
-
-
-def archive_in_document(path: Path) -> None:
-    packed, checksum, size = zeros_deflated(300 * MIB)
-    raw = RawZip()
-    for number in range(3):
-        raw.add(f"{number}", packed, size=size, checksum=checksum)
-    content = raw.write(path).read_bytes()
-    write_parts(path, {**word_parts(paragraph("x")), "word/embeddings/oleObject1.xlsx": content})
-
-
-def laughing_document(path: Path) -> None:
-    entities = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
-    parts = word_parts("")
-    parts["word/document.xml"] = f'<!DOCTYPE d [<!ENTITY l0 "lol">{entities}]><d>&l9;</d>'
-    write_parts(path, parts)
-
-
-def many_tags(path: Path) -> None:
-    """Small enough for the container's limits; the tree would be a hundred times larger."""
-    write_parts(path, word_parts("<w:p/>" * 5_000_000))
-
-
-def many_rows(path: Path) -> None:
-    parts = {
-        "[Content_Types].xml": TYPES, "_rels/.rels": WORKBOOK,
-        "xl/workbook.xml": '<workbook xmlns:r="r"><sheets><sheet name="S" r:id="s"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": relationships({"s": ("worksheet", "worksheets/sheet1.xml")}),
-        "xl/worksheets/sheet1.xml": "<worksheet><sheetData>" + "<row/>" * 4_000_000 + "</sheetData></worksheet>",
-    }  # fmt: skip
-    write_parts(path, parts)
-
-
-def wide_table(path: Path) -> None:
-    cell = '<w:tc><w:tcPr><w:gridSpan w:val="2147483647"/><w:vMerge w:val="restart"/></w:tcPr><w:p><w:r><w:t>word</w:t></w:r></w:p></w:tc>'
-    write_parts(path, word_parts(f"<w:tbl>{f'<w:tr>{cell * 50}</w:tr>' * 100}</w:tbl>"))
 
 
 @pytest.mark.parametrize(
@@ -125,9 +55,14 @@ def wide_table(path: Path) -> None:
         (archive_in_document, {"archive_bomb"}),
         (laughing_document, {"unsafe_markup"}),
         (many_tags, {None}),
+        (vast_png, {None}),
+        (pdf_with_stream_bomb, {None, "no_text", "unreadable", "crashed"}),
+        (pdf_with_object_stream_bomb, {None, "no_text", "unreadable", "crashed"}),
+        (pdf_with_vast_picture, {None, "no_text", "unreadable", "crashed"}),
+        (pdf_that_loops, {None, "no_text", "unreadable", "crashed"}),
     ],
 )
-async def test_c2_c3_c4_bombs_are_refused_within_five_seconds_and_64_mib(
+async def test_c2_c3_c4_c5_bombs_are_refused_within_five_seconds_and_64_mib(
     pool: ParserPool, tmp_path: Path, make: Callable[[Path], None], reasons: set[str | None]
 ) -> None:
     path = tmp_path / "bomb"

@@ -74,6 +74,8 @@ class ParsedPage(Struct, frozen=True, kw_only=True):
     width_pt: float | None = None
     height_pt: float | None = None
     recognised: bool = False
+    attempted: bool = False
+    """Its picture was looked at for text, whatever came of it: that takes seconds."""
     words: list[WordBox] = []
 
 

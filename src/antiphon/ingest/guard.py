@@ -51,12 +51,17 @@ def confine(*, memory_bytes: int, cpu_s: float, parent: int) -> None:
         _limit(resource.RLIMIT_AS, memory_bytes, max(memory_bytes, PROGRAM_ADDRESS_SPACE_BYTES))
 
 
-def loosen() -> None:
-    """Called in the fork of a worker that becomes a program: it may write files and reserve more than parsers may."""
+def loosen(cpu_s: float | None = None) -> None:
+    """Called in the fork of a worker that becomes a program: it may write files and reserve more than parsers may. `cpu_s`: after so
+    much computing it is ended with SIGXCPU."""
     _die_with_parent()
     for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE, *((resource.RLIMIT_AS,) if _LINUX else ())):
         _, hard = resource.getrlimit(kind)
         resource.setrlimit(kind, (hard, hard))
+    if cpu_s is not None:
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        whole_s = max(1, math.ceil(cpu_s))
+        resource.setrlimit(resource.RLIMIT_CPU, (whole_s if hard == resource.RLIM_INFINITY else min(whole_s, hard), hard))
 
 
 def leave_network() -> bool:

@@ -63,11 +63,11 @@ class ImageDocument:
             text = "" if found is None else found.text
             found_any = found_any or bool(text)
             yield ParsedPage(
-                number=number, text=text, width_pt=width_pt, height_pt=height_pt, recognised=bool(text),
+                number=number, text=text, width_pt=width_pt, height_pt=height_pt, recognised=bool(text), attempted=True,
                 words=[] if found is None else found.words,
             )  # fmt: skip
-        if not found_any:
-            raise self._recognition.nothing_read("The file is an image.", "There is nothing to read on the image.")
+        if not found_any and self._recognition.pages_seen:
+            raise self._recognition.nothing_read("The file is an image.")
 
     def window(self, _first: int, _last: int) -> tuple[list[Heading], list[Furniture]]:
         return [], []

@@ -17,7 +17,7 @@ from antiphon.core.failpoints import failpoint
 from antiphon.core.runtime import Clock
 from antiphon.ingest import wire
 from antiphon.ingest.document import AnchorMark, ChunkDraft, Furniture, Heading, ParsedDocument, ParsedPage
-from antiphon.ingest.slices import SliceSize
+from antiphon.ingest.slices import SliceTime
 from antiphon.storage.lexical.contract import Chunk, LexicalIndex
 from antiphon.storage.lexical.tokens import TOKENISER_VERSION
 from antiphon.storage.records.contract import Transaction
@@ -29,8 +29,9 @@ STEP_PARSED: Final = "parsed"
 _SLICE_CHARACTERS: Final = 400_000
 _SLICE_ROWS: Final = 100
 
-Advance = Callable[[str, Callable[[Transaction], Any], dict[str, Any]], Awaitable[Any]]
-"""(step, change, progress): commits the change with the step's mark. Raises DocumentGone, Conflict."""
+Advance = Callable[[str, Callable[[Transaction], Any], Callable[[], dict[str, Any]]], Awaitable[Any]]
+"""(step, change, progress): commits the change with the step's mark; the progress is asked for after the change. Raises
+DocumentGone, Conflict."""
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -84,7 +85,7 @@ class Intake:
         self._show = show
         self._tell = tell
         self._latest = Told(stage="parsing", done=committed.laid, total=committed.total, pages_ready=0)
-        self._size = SliceSize(_SLICE_ROWS // 4)
+        self._slice = SliceTime()
         self._pages: list[PageRow] = []
         self._layouts: list[LayoutRow] = []
         self._section: dict[int, ParsedPage] = {}
@@ -148,31 +149,32 @@ class Intake:
     async def _take_chunks(self, drafts: Sequence[ChunkDraft]) -> None:
         position = 0
         while position < len(drafts):
-            rows = min(self._size.rows, _SLICE_ROWS)
-            await self._commit([chunk_of(self._target, draft) for draft in drafts[position : position + rows]], "")
-            position += rows
+            some = [chunk_of(self._target, draft) for draft in drafts[position : position + _SLICE_ROWS]]
+            position += await self._commit(some, "")
 
-    async def _commit(self, chunks: list[Chunk], step: str) -> None:
-        """Pages and layouts that wait, with these chunks. `step` "": the one before stays."""
+    async def _commit(self, chunks: list[Chunk], step: str) -> int:
+        """Pages and layouts that wait, with as many of these chunks as the slice has time for; their number. `step` "": the one
+        before stays."""
         pages, layouts, done = self._pages, self._layouts, self.committed
         self._pages, self._layouts, self._characters = [], [], 0
         done.laid = self._laid_to
-        done.indexed += len(chunks)
-        told = self._told(chunks)
+        before = done.indexed
 
-        def change(transaction: Transaction) -> float:
+        def change(transaction: Transaction) -> tuple[int, float]:
             began_s = self._clock.monotonic()
             insert(transaction, pages, layouts)
-            self._index.add(transaction, chunks)
-            took_ms = (self._clock.monotonic() - began_s) * 1000
-            self._show(transaction, self._shown(told, indexed=bool(chunks)))
-            return took_ms
+            until_s = self._clock.monotonic() + self._slice.adding_ms / 1000
+            added = len(self._index.add(transaction, chunks, go_on=lambda: self._clock.monotonic() < until_s))
+            done.indexed = before + added
+            self._show(transaction, self._shown(self._told(chunks[:added]), indexed=added > 0))
+            return added, (self._clock.monotonic() - began_s) * 1000
 
-        took_ms = await self._advance(step, change, to_builtins(done))
-        if chunks:
+        added, took_ms = await self._advance(step, change, lambda: to_builtins(done))
+        if added:
             failpoint("ingest.after_slice")
-            self._size.measured(len(chunks), took_ms)
-            self._tell(told)
+            self._slice.measured(took_ms)
+            self._tell(self._latest)
+        return added
 
     def _told(self, chunks: list[Chunk]) -> Told:
         """Once pages are searchable, those are what is told, though others are still being read."""

@@ -15,7 +15,7 @@ from antiphon.storage.lexical.contract import LexicalIndex
 from antiphon.storage.records.contract import Transaction
 from antiphon.storage.records.rows import LayoutRow
 
-MOST_CHUNKS: Final = 100
+MOST_CHUNKS: Final = 60
 """More are not written in the 20 ms that ingestion may hold the writer."""
 MOST_PAGES: Final = 50
 

@@ -87,6 +87,7 @@ class Nursery:
                 self._watch()
                 self._reap()
         finally:
+            signal.set_wakeup_fd(-1)  # children die now, when nobody reads of it any more
             for child in self._children.values():
                 _kill_group(child.pid)
             shutil.rmtree(self._folder, ignore_errors=True)

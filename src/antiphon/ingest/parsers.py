@@ -117,7 +117,7 @@ BUILT_IN_PARSERS: Final[tuple[ParserSpec, ...]] = (
     ParserSpec(media_types=[DOC], target="antiphon.ingest.office.libreoffice:open_old_text", label="DOC, XLS and PPT"),
     ParserSpec(media_types=[XLS, XLSB], target="antiphon.ingest.office.libreoffice:open_old_sheets", label="DOC, XLS and PPT"),
     ParserSpec(media_types=[PPT], target="antiphon.ingest.office.libreoffice:open_old_slides", label="DOC, XLS and PPT"),
-    ParserSpec(media_types=[ENCRYPTED_OFFICE], target="antiphon.ingest.office.refusals:open_encrypted", label="DOCX"),
+    ParserSpec(media_types=[ENCRYPTED_OFFICE], target="antiphon.ingest.office.encrypted:open_encrypted", label="DOCX"),
     ParserSpec(media_types=[ZIP], target="antiphon.ingest.office.refusals:refuse_archive", label="DOCX"),
     ParserSpec(media_types=[PNG, JPEG, TIFF, WEBP, GIF, BMP], target="antiphon.ingest.image:open_image", label="images"),
 )

@@ -53,12 +53,12 @@ class PdfOutline:
         outline = outline[: max(0, MOST_HEADINGS - self._told)]
         self._told += len(outline)
         needed = max(_RUNNING_HEAD_PAGES, _RUNNING_HEAD_SHARE * last)
-        furniture = [
-            item
-            for number, (text, lines) in texts.items()
-            for key, item in _outer_lines(number, text, lines)
-            if self._outer_pages[key] >= needed
-        ]
+        furniture: list[Furniture] = []
+        for number, (text, lines) in texts.items():
+            repeated = [(key, item) for key, item in _outer_lines(number, text, lines) if self._outer_pages[key] >= needed]
+            if len(repeated) == len(lines):  # a page of nothing else: its words are all there is to find
+                repeated = [(key, item) for key, item in repeated if not any(letter.isalpha() for letter in key)]
+            furniture += (item for _, item in repeated)
         return outline, furniture
 
     def _read_bookmarks(self) -> list[tuple[int, int, str]]:

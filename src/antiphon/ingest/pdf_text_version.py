@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from typing import Final
 
-MENDING_VERSION: Final = 1
+MENDING_VERSION: Final = 2

@@ -34,7 +34,7 @@ from antiphon.ingest.work import DocumentGone, Work, version_of
 from antiphon.ingest.worker import ParserPool, error_of
 from antiphon.protocol.events import DocumentFailed, DocumentProgress, DocumentReady, Event
 from antiphon.storage.blobs.contract import BlobStore
-from antiphon.storage.jobs.contract import Job, JobQueue
+from antiphon.storage.jobs.contract import Job, JobQueue, Progress
 from antiphon.storage.lexical.contract import LexicalIndex
 from antiphon.storage.lexical.tokens import TOKENISER_VERSION
 from antiphon.storage.records.contract import Store, Transaction, Urgency
@@ -48,6 +48,7 @@ OnEvent = Callable[[str, Event], None]
 """(workspace id, event). Called in the loop's thread after the commit; must not wait."""
 
 STEP_READY: Final = "ready"
+_EMPTY: Final = "There is no text in the file: it was read to its end, and nothing of it can be found by searching."
 _PROGRESS_INTERVAL_S: Final = 0.1
 _EVERYTHING: Final = system_scope("ingestion: jobs act for the server")
 
@@ -255,7 +256,7 @@ class IngestPipeline:
             "state": "ready", "searchable": True, "progress": None, "version": work.version, "sha256": work.sha256,
             "passages": committed.indexed, "pages": committed.total, "pages_ready": committed.total, "outline": outline,
             "title": committed.title or work.stem, "media_type": committed.media_type,
-            "error": {"code": "partial", "message": committed.shortfall} if committed.shortfall else None,
+            "error": _remark(committed),
         }  # fmt: skip
         if replaced is not None and work.replacement is not None:
             changes |= {"name": work.replacement.name, "bytes": work.replacement.bytes}
@@ -333,9 +334,7 @@ class IngestPipeline:
 
     # --- parts of steps -----------------------------------------------------------------------------------------------
 
-    async def _advance(
-        self, work: Work, step: str, change: Callable[[Transaction], Any], progress: Mapping[str, Any] | None
-    ) -> Any:
+    async def _advance(self, work: Work, step: str, change: Callable[[Transaction], Any], progress: Progress | None) -> Any:
         """`change` and the step's mark together, unless the document is gone. `step` "": the present one stays."""
 
         def guarded(tx: Transaction) -> Any:
@@ -364,6 +363,13 @@ class IngestPipeline:
                 return
             passages = row.passages
         self._tell(work, DocumentReady(document_id=work.document.id, name=work.name, passages=passages))
+
+
+def _remark(committed: Committed) -> dict[str, Any] | None:
+    """What is said of a document that is ready and yet not what one expects."""
+    if committed.shortfall:
+        return {"code": "partial", "message": committed.shortfall}
+    return None if committed.indexed else {"code": "empty", "message": _EMPTY}
 
 
 def _progress(work: Work, told: Told, elapsed_ms: float) -> DocumentProgress:

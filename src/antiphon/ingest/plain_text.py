@@ -63,12 +63,15 @@ class TextDocument:
 
     paged = False
 
-    def __init__(self, text: str, title: str, outline: list[Heading], anchors: list[AnchorMark] | None = None) -> None:
+    def __init__(
+        self, text: str, title: str, outline: list[Heading], anchors: list[AnchorMark] | None = None, *, shortfall: str = ""
+    ) -> None:
         self.title = title
         self.page_total = 1
         self._text = text
         self._outline = outline
         self._anchors = anchors or []
+        self._shortfall = shortfall
 
     def pages(self) -> Iterator[ParsedPage]:
         yield ParsedPage(number=1, text=self._text)
@@ -81,6 +84,10 @@ class TextDocument:
 
     def furniture(self) -> list[Furniture]:
         return []
+
+    def shortfall(self) -> str:
+        """See reading.Incomplete."""
+        return self._shortfall
 
     def rectangles(self, _page: int, _start: int, _end: int, /) -> PageRectangles:
         raise Unsupported("Only documents with pages have rectangles; this one has character ranges.")

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 from msgspec import Struct
@@ -49,20 +49,29 @@ def run_program(
     command: Sequence[str],
     *,
     timeout_s: float,
+    cpu_s: float | None = None,
     given: bytes = b"",
     environment: Mapping[str, str] | None = None,
 ) -> Finished:
-    """Waits for its end. Raises Timeout after killing it; OSError when it can't be started. The working folder is the worker's."""
+    """Waits for its end. Raises Timeout after killing it; OSError when it can't be started. The working folder is the worker's.
+
+    `cpu_s`: of computing, whole seconds; `timeout_s` then only has to bound the waiting on a busy machine."""
     folder = tempfile.gettempdir()
     surroundings = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8", "HOME": folder, "TMPDIR": folder, **(environment or {})}
     process = subprocess.Popen(  # noqa: S603 - a program of our choosing, no shell
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, env=surroundings,
-        preexec_fn=guard.loosen,  # noqa: PLW1509 - workers have one thread
+        preexec_fn=partial(guard.loosen, cpu_s),  # noqa: PLW1509 - workers have one thread
     )  # fmt: skip
     try:
         output, complaints = process.communicate(given, timeout=timeout_s)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
         process.wait()
-        raise Timeout(f"{os.path.basename(command[0])} took longer than {timeout_s:g} s and was ended.") from None  # noqa: PTH119
+        raise _too_slow(command, timeout_s) from None
+    if process.returncode == -signal.SIGXCPU:
+        raise _too_slow(command, cpu_s or 0.0)
     return Finished(status=process.returncode, output=output, complaints=complaints[-2000:])
+
+
+def _too_slow(command: Sequence[str], limit_s: float) -> Timeout:
+    return Timeout(f"{os.path.basename(command[0])} took longer than {limit_s:g} s and was ended.")  # noqa: PTH119

@@ -232,8 +232,8 @@ class ParserPool:
                     raise error_of(reply)
                 if isinstance(reply, wire.Done):
                     return
-                if isinstance(reply, wire.Pages) and (recognised := sum(page.recognised for page in reply.pages)):
-                    extend(recognised * _RECOGNISED_PAGE_S)
+                if isinstance(reply, wire.Pages) and (attempted := sum(page.attempted for page in reply.pages)):
+                    extend(attempted * _RECOGNISED_PAGE_S)
                 yield reply
         except (EOFError, ConnectionError) as error:
             raise await self._why_it_ended(end, timeout_s) from error

@@ -22,14 +22,42 @@ def test_without_tesseract_the_pages_and_what_would_help_are_named(monkeypatch: 
     told = recognition.shortfall([7])
     assert told.startswith("Page 7 is damaged. Pages 31, 40, 41,")
     assert "and 9 more are each an image" in told
-    error = recognition.nothing_read("The PDF holds no text, only pictures of it.", "Empty.")
+    error = recognition.nothing_read("The PDF holds no text, only pictures of it.")
     assert error.message.startswith("The PDF holds no text, only pictures of it. Pages 31,")
     assert error.data == {"reason": "no_text"}
 
 
-def test_a_document_of_nothing_is_empty() -> None:
-    assert ocr.Recognition().nothing_read("Pictures.", "The pages are empty.").message == "The pages are empty."
-    assert ocr.Recognition().shortfall() == ""
+def test_a_page_of_one_shade_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ocr, "find_program", lambda *_: "/bin/false")
+    monkeypatch.setattr(ocr, "_installed", lambda _: ("eng", "osd"))
+    recognition = ocr.Recognition()
+    assert recognition.read(1, lambda: Image.new("L", (20, 20), 200), width_pt=1, height_pt=1) is None
+    assert (recognition.pages_seen, recognition.shortfall()) == (False, "")
+    recognition.read(2, lambda: Image.linear_gradient("L"), width_pt=1, height_pt=1)
+    assert recognition.pages_seen
+    assert recognition.nothing_read("Pictures.").message == "Pictures. No text was found there."
+
+
+def word(text: str, confidence: float, left: int = 10, top: int = 20) -> ocr._Word:
+    return ocr._Word(text=text, place=(1, 1, 1), left=left, top=top, width=30, height=10, confidence=confidence)
+
+
+def test_a_few_words_without_sense_are_read_upside_down_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings: list[list[ocr._Word]] = []
+    monkeypatch.setattr(ocr, "_read_words", lambda *_: readings.pop(0))
+    page = Image.new("L", (200, 100))
+
+    def read(*each: list[ocr._Word]) -> ocr.Recognised:
+        readings[:] = each
+        return ocr._recognise("t", "eng", page, width_pt=200, height_pt=100)
+
+    found = read([word("dn", 40)], [word("up", 95)])
+    assert found.text == "up"
+    # the words stand where they are on the page as it lies, not as it was turned
+    assert (found.words[0].x0, found.words[0].y0, found.words[0].x1, found.words[0].y1) == (160, 70, 190, 80)
+    assert read([word("dn", 60)], [word("up", 70)]).text == "dn"
+    assert read([word("sure", 90)]).text == "sure"
+    assert read([word("many", 40)] * 60).text.startswith("many many")
 
 
 def test_what_was_read_before_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,14 +114,75 @@ def test_an_encrypted_file_asks_for_its_password(tmp_path: Path) -> None:
     assert "vault" in texts(open_pdf(path, "sesame"))[0]
 
 
-def test_a_file_without_text_or_without_sense_says_so(tmp_path: Path) -> None:
+def test_a_password_is_also_tried_as_the_standard_prepares_it(tmp_path: Path) -> None:
+    assert pdf.prepared_password("S\u00aaSL\u00adprep\u00a0\u2168") == "SaSLprep IX"
+    path = made(tmp_path, encrypt=StandardEncryption("SaSLprep"))
+    assert "vault" in texts(open_pdf(path, "S\u00aaSL\u00adprep"))[0]
+
+
+def test_a_file_without_text_is_empty_and_one_without_sense_says_so(tmp_path: Path) -> None:
     path = tmp_path / "empty.pdf"
     page = canvas.Canvas(str(path))
     page.showPage()
     page.save()
-    with pytest.raises(Unsupported, match="empty") as caught:
-        texts(open_pdf(path, None))
-    assert caught.value.data == {"reason": "no_text"}
+    document = open_pdf(path, None)
+    assert texts(document) == [""]
+    assert document.shortfall() == ""
     path.write_bytes(b"%PDF-1.4\nnothing")
     with pytest.raises(BadRequest, match="damaged"):
         open_pdf(path, None)
+
+
+def test_content_that_is_lost_is_not_emptiness(tmp_path: Path) -> None:
+    path = made(tmp_path)
+    content = path.read_bytes()
+    begin, end = content.index(b"stream\n") + 7, content.index(b"endstream")
+    path.write_bytes(content[:begin] + b"z" * 10 + content[begin + 10 : end] + content[end:])
+    with pytest.raises(Unsupported, match="not empty") as caught:
+        texts(open_pdf(path, None))
+    assert caught.value.data == {"reason": "no_text"}
+
+
+def test_what_is_filled_into_a_form_is_read_and_has_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "form.pdf"
+    page = canvas.Canvas(str(path), pagesize=(400, 500))
+    page.drawString(50, 400, "Name of the applicant:")
+    page.acroForm.textfield(name="applicant", value="Heron Reed", x=200, y=390, width=150, height=24)
+    page.showPage()
+    page.save()
+    document = open_pdf(path, None)
+    (text,) = texts(document)
+    assert "Name of the applicant:" in text
+    start = text.index("Heron Reed")
+    ((x0, y0, x1, y1),) = document.rectangles(1, start, start + 10).rects
+    assert 195 < x0 < x1 < 355
+    assert 85 < y0 < y1 < 115
+    assert len(document.page_image(1, 200)) > 100
+
+
+def test_pages_are_found_without_their_tree(tmp_path: Path) -> None:
+    path = made(tmp_path, 3)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"/Kids [", b"/Kids @").replace(b"/Count 3", b"/Count x"))
+    document = open_pdf(path, None)
+    assert [("vault 1 is 111" in text, "vault 3 is 333" in text) for text in texts(document)] == [
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
+    assert document.shortfall().startswith("The PDF is damaged: its pages were found one by one")
+    start = texts(open_pdf(path, None))[1].index("vault 2")
+    assert len(open_pdf(path, None).rectangles(2, start, start + 7).rects) == 1
+
+
+def test_a_page_of_running_heads_only_keeps_its_words(tmp_path: Path) -> None:
+    path = tmp_path / "cards.pdf"
+    page = canvas.Canvas(str(path), pagesize=(200, 100))
+    for number in range(1, 9):
+        page.drawString(20, 50, f"Card {number}")
+        page.drawString(20, 20, str(number))
+        page.showPage()
+    page.save()
+    document = open_pdf(path, None)
+    pages = texts(document)
+    assert {pages[item.page - 1][item.start : item.end] for item in document.furniture()} == {str(n) for n in range(1, 9)}

@@ -9,8 +9,8 @@ from typing import Final
 
 from antiphon.ingest.office.docx_numbering import whole
 from antiphon.ingest.office.markup import Element, attribute, child, children, texts
+from antiphon.ingest.office.office_document import one_line
 from antiphon.ingest.office.tables import row_line
-from antiphon.ingest.office.text_view import one_line
 
 _MOST_POINTS: Final = 2_000
 _MOST_SERIES: Final = 100

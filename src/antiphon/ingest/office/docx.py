@@ -7,33 +7,33 @@ broken relationship and know only one of its two dialects. Runs in worker proces
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.office.charts import chart_lines, diagram_lines
 from antiphon.ingest.office.docx_numbering import BULLET, Numbering, whole
 from antiphon.ingest.office.docx_styles import Shape, Styles, all_bold
 from antiphon.ingest.office.docx_text import DEEPEST, Paragraph, read_paragraph
 from antiphon.ingest.office.markup import Element, attribute, child, children, is_on, local
-from antiphon.ingest.office.package import Package
+from antiphon.ingest.office.office_document import OfficeDocument, one_line, tidy
+from antiphon.ingest.office.package import Package, Source
 from antiphon.ingest.office.tables import Cell, Table, row_line
-from antiphon.ingest.office.text_view import OfficeDocument, TextView, one_line, tidy
 
 _LONGEST_HEADING: Final = 300
 """Whole paragraphs are styled as headings too; those are body text."""
 _WIDEST_SPAN: Final = 64
 
 
-def open_docx(path: Path, _password: str | None) -> OfficeDocument:
+def open_docx(source: Source, _password: str | None) -> OfficeDocument:
     """Raises as zip_guard.inspect and Package do."""
-    package = Package(path)
+    package = Package(source)
     try:
         reader = _Reader(package)
         view = reader.read()
         title = reader.title or package.title()
     finally:
         package.close()
-    return OfficeDocument(iter([view]), page_total=1, paged=False, title=title)
+    return OfficeDocument(package, iter([view]), page_total=1, paged=False, title=title)
 
 
 class _Reader:
@@ -49,14 +49,14 @@ class _Reader:
             for note in children(root, kind) if root is not None else ():
                 if attribute(note, "type") in {None, "normal"}:
                     self._notes[kind, attribute(note, "id") or ""] = note
-        self._view = TextView()
+        self._view = Composition()
         self._in_list = False
         self.title = ""
 
     def _related(self, kind: str) -> str | None:
         return next((relation.target for relation in self._relations.values() if relation.kind == kind), None)
 
-    def read(self) -> TextView:
+    def read(self) -> Composition:
         root = self._package.read(self._part)
         body = child(root, "body")
         self._blocks(root if body is None else body, 0)
@@ -100,7 +100,7 @@ class _Reader:
             return
         if label:
             line = "  " * min(shape.list_level, 8) + label + text
-            _ = self._view.row(line) if self._in_list else self._view.block(line)
+            _ = self._view.line(line) if self._in_list else self._view.block(line)
         else:
             self._view.block(text)
         self._in_list = bool(label)
@@ -115,10 +115,10 @@ class _Reader:
                 self._view.block(f"({kind.capitalize()}: {text})" if text else "")
         for key in found.charts:
             relation = self._relations.get(key)
-            self._view.rows(chart_lines(self._package.optional(relation.target)) if relation is not None else ())
+            self._view.lines(chart_lines(self._package.optional(relation.target)) if relation is not None else ())
         for key in found.diagrams:
             relation = self._relations.get(key)
-            self._view.rows(diagram_lines(self._package.optional(relation.target)) if relation is not None else ())
+            self._view.lines(diagram_lines(self._package.optional(relation.target)) if relation is not None else ())
 
     # --- tables -------------------------------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class _Reader:
                     self._blocks(cell, depth + 1)
             return
         above: dict[int, str] = {}
-        self._view.rows(Table().lines([(self._row(row, above, depth), _marked(row)) for row in rows]))
+        self._view.lines(Table().lines([(self._row(row, above, depth), _marked(row)) for row in rows]))
 
     def _row(self, row: Element, above: dict[int, str], depth: int) -> list[Cell]:
         """One for every column: a cell over several columns or rows stands in each of them."""

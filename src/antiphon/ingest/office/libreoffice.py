@@ -14,8 +14,8 @@ from xml.sax.saxutils import escape
 
 from antiphon.core.errors import BadRequest, Internal, Timeout, Unsupported
 from antiphon.ingest.office.docx import open_docx
+from antiphon.ingest.office.office_document import OfficeDocument
 from antiphon.ingest.office.pptx import open_pptx
-from antiphon.ingest.office.text_view import OfficeDocument
 from antiphon.ingest.office.xlsx import open_xlsx
 from antiphon.ingest.program import Finished, find_program, run_program
 

@@ -7,17 +7,17 @@ footers are left out. Runs in worker processes. Tests: tests/unit/ingest/office/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from antiphon.core.errors import BadRequest, Unsupported
 from antiphon.ingest.anchors import slide_anchor
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.document import MOST_CHARACTERS
 from antiphon.ingest.office.markup import Element, attribute, child, children, local
 from antiphon.ingest.office.odf_text import OdfText, cells_of, plain, rows_of, whole_number
-from antiphon.ingest.office.package import Package
+from antiphon.ingest.office.office_document import OfficeDocument, one_line
+from antiphon.ingest.office.package import Package, Source
 from antiphon.ingest.office.sheet_view import GridRow, SheetView
-from antiphon.ingest.office.text_view import OfficeDocument, TextView, one_line
 from antiphon.ingest.office.xlsx_parts import Range
 
 _CONTENT: Final = "content.xml"
@@ -27,9 +27,9 @@ _MOST_PAGES: Final = 5_000
 _DEEPEST: Final = 20
 
 
-def open_odf(path: Path, _password: str | None) -> OfficeDocument:
+def open_odf(source: Source, _password: str | None) -> OfficeDocument:
     """Raises as zip_guard.inspect does, Unsupported under a password, BadRequest for what is no OpenDocument."""
-    package = Package(path)
+    package = Package(source)
     try:
         _refuse_encrypted(package)
         root = package.read(_CONTENT)
@@ -44,14 +44,14 @@ def open_odf(path: Path, _password: str | None) -> OfficeDocument:
     text = OdfText([style for style in styles if style is not None])
     if local(kind) == "spreadsheet":
         tables = list(children(kind, "table"))[:_MOST_PAGES]
-        return OfficeDocument(_sheets(tables, text.hidden_tables), page_total=len(tables), paged=False, title=title)
+        return OfficeDocument(package, _sheets(tables, text.hidden_tables), page_total=len(tables), paged=False, title=title)
     if local(kind) == "presentation":
         slides = list(children(kind, "page"))[:_MOST_PAGES]
         size = text.page_size_pt
-        return OfficeDocument(_slides(slides, text), page_total=len(slides), paged=True, title=title, size_pt=size)
-    view = TextView()
+        return OfficeDocument(package, _slides(slides, text), page_total=len(slides), paged=True, title=title, size_pt=size)
+    view = Composition()
     text.blocks(kind, view)
-    return OfficeDocument(iter([view]), page_total=1, paged=False, title=text.title or title)
+    return OfficeDocument(package, iter([view]), page_total=1, paged=False, title=text.title or title)
 
 
 def _refuse_encrypted(package: Package) -> None:
@@ -73,10 +73,10 @@ def _title(package: Package) -> str:
 # --- sheets -----------------------------------------------------------------------------------------------------------
 
 
-def _sheets(tables: list[Element], hidden: frozenset[str]) -> Iterator[TextView]:
+def _sheets(tables: list[Element], hidden: frozenset[str]) -> Iterator[Composition]:
     left = MOST_CHARACTERS - 1_000
     for number, table in enumerate(tables, start=1):
-        view = TextView(number)
+        view = Composition(number)
         name = one_line(attribute(table, "name") or "") or f"Sheet{number}"
         view.heading(f"{name} (hidden sheet)" if attribute(table, "style-name") in hidden else name, 1, name)
         merged: list[Range] = []
@@ -114,9 +114,9 @@ def _grid(table: Element, merged: list[Range]) -> Iterator[GridRow]:
 # --- slides -----------------------------------------------------------------------------------------------------------
 
 
-def _slides(slides: list[Element], text: OdfText) -> Iterator[TextView]:
+def _slides(slides: list[Element], text: OdfText) -> Iterator[Composition]:
     for number, slide in enumerate(slides, start=1):
-        view = TextView(number)
+        view = Composition(number)
         view.mark(slide_anchor(number), 0)
         shapes = list(_shapes(slide, 0))
         title = next((line for shape in shapes if attribute(shape, "class") == "title" and (line := one_line(plain(shape)))), "")
@@ -126,7 +126,7 @@ def _slides(slides: list[Element], text: OdfText) -> Iterator[TextView]:
             if attribute(shape, "class") != "title" or one_line(plain(shape)) != title:
                 text.blocks(shape, view)
         notes = child(slide, "notes")
-        spoken = TextView(number)
+        spoken = Composition(number)
         for shape in _shapes(notes, 0) if notes is not None else ():
             text.blocks(shape, spoken)
         if spoken.length:

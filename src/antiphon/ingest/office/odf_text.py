@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.office.docx_numbering import BULLET, whole, written
 from antiphon.ingest.office.markup import Element, attribute, child, children, local
+from antiphon.ingest.office.office_document import one_line, tidy
 from antiphon.ingest.office.tables import Cell, Table, row_line
-from antiphon.ingest.office.text_view import TextView, one_line, tidy
 
 whole_number = whole
 _DEEPEST: Final = 40
@@ -94,7 +95,7 @@ class OdfText:
         self.hidden_tables = frozenset(hidden)
         self._in_list = False
 
-    def blocks(self, parent: Element, view: TextView, depth: int = 0) -> None:
+    def blocks(self, parent: Element, view: Composition, depth: int = 0) -> None:
         """Adds what stands below `parent`, in order."""
         for element in parent:
             name = local(element)
@@ -105,11 +106,11 @@ class OdfText:
                 self._list(element, view, 1, "", depth)
             elif name == "table":
                 self._in_list = False
-                view.rows(Table().lines(_table_rows(element)))
+                view.lines(Table().lines(_table_rows(element)))
             elif name not in _LEFT_OUT and depth < _DEEPEST:
                 self.blocks(element, view, depth + 1)
 
-    def _paragraph(self, element: Element, view: TextView, depth: int) -> None:
+    def _paragraph(self, element: Element, view: Composition, depth: int) -> None:
         notes = list(element.iter("{*}note"))
         boxes = list(element.iter("{*}text-box"))
         text = tidy(_own_words(element))
@@ -137,7 +138,7 @@ class OdfText:
             style = self._parents.get(style, "")
         return False
 
-    def _list(self, element: Element, view: TextView, level: int, style: str, depth: int) -> None:
+    def _list(self, element: Element, view: Composition, level: int, style: str, depth: int) -> None:
         style = attribute(element, "style-name") or style
         definition = self._lists.get(style, {}).get(level)
         numbered = definition is not None and local(definition) == "list-level-style-number"
@@ -154,7 +155,7 @@ class OdfText:
                     label = ""
             number += 1
 
-    def _item(self, element: Element, view: TextView, label: str, depth: int) -> None:
+    def _item(self, element: Element, view: Composition, label: str, depth: int) -> None:
         if local(element) == "h":
             self._in_list = False
             self._paragraph(element, view, depth)
@@ -162,7 +163,7 @@ class OdfText:
         text = tidy(_own_words(element))
         if text:
             line = label + text
-            _ = view.row(line) if self._in_list else view.block(line)
+            _ = view.line(line) if self._in_list else view.block(line)
             self._in_list = True
         for box in element.iter("{*}text-box"):
             self.blocks(box, view, depth + 1)

@@ -1,6 +1,6 @@
 """An OOXML container: its parts, and which part belongs to which (relationships). Survives wrong and missing ones.
 
-Opening one has zip_guard look through the file first. Tests: tests/unit/ingest/office/test_package.py.
+Opening one has zip_guard look through the file first; of a damaged one is read what zip_salvage finds. Tests: tests/unit/ingest/office/test_package.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from antiphon.core.errors import AntiphonError, BadRequest
 from antiphon.ingest.document import storable
 from antiphon.ingest.office.markup import LARGEST_TREE_BYTES, Element, attribute, local, parse_markup
 from antiphon.ingest.office.zip_guard import inspect
+from antiphon.ingest.office.zip_salvage import salvaged
+
+Source = Path | IO[bytes]
+"""A file, or what was decrypted or salvaged of one."""
 
 _READ_ERRORS: Final = (KeyError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError)
 _JUNK_TITLES: Final = re.compile(
@@ -25,6 +29,10 @@ _JUNK_TITLES: Final = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_TITLE: Final = 200
+_DAMAGED: Final = (
+    "The file is damaged: what could be read of it is searchable, but parts may be missing or garbled. Store it again from the "
+    "program it was made with and upload that."
+)
 
 
 class Relation(Struct, frozen=True, kw_only=True):
@@ -36,12 +44,12 @@ class Relation(Struct, frozen=True, kw_only=True):
 
 
 class Package:
-    """Raises what zip_guard.inspect raises. Close it."""
+    """Raises what zip_guard.inspect raises. `shortfall`: what is missing of a damaged one, as a sentence. Close it."""
 
-    def __init__(self, path: Path) -> None:
-        inspect(path)
+    def __init__(self, source: Source) -> None:
+        source, self.shortfall = _readable(source)
         try:
-            self._archive = zipfile.ZipFile(path)
+            self._archive = zipfile.ZipFile(source)
         except zipfile.BadZipFile as error:
             raise BadRequest("The file is damaged: it can't be opened.", data={"reason": "unreadable"}) from error
         self._names: dict[str, str] = {}
@@ -109,6 +117,9 @@ class Package:
             raise BadRequest("The file is damaged: it has no document inside.", data={"reason": "unreadable"})
         return found
 
+    def holds_pictures(self) -> bool:
+        return any("/media/" in name or name.startswith("Pictures/") for name in self._names.values())
+
     def title(self) -> str:
         """From the properties; empty when there is none, or one that programs fill in by themselves."""
         root = self.optional(self.related("", "core-properties") or "docProps/core.xml")
@@ -117,6 +128,25 @@ class Package:
                 title = " ".join(storable(element.text or "").split())
                 return "" if _JUNK_TITLES.fullmatch(title) else title[:_LONGEST_TITLE]
         return ""
+
+
+def _readable(source: Source) -> tuple[Source, str]:
+    """(what may be opened, what is missing of it)."""
+    try:
+        inspect(source)
+    except BadRequest as error:
+        if error.data.get("reason") != "unreadable":
+            raise
+        if isinstance(source, Path):
+            with source.open("rb") as file:
+                found = salvaged(file)
+        else:
+            found = salvaged(source)
+        if found is None:
+            raise
+        inspect(found)
+        return found, _DAMAGED
+    return source, ""
 
 
 def _normal(part: str) -> str:

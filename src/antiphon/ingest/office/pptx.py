@@ -7,16 +7,16 @@ Runs in worker processes. Tests: tests/unit/ingest/office/test_pptx.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from antiphon.ingest.anchors import slide_anchor
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.office.charts import chart_lines, diagram_lines
 from antiphon.ingest.office.docx_numbering import BULLET, whole
 from antiphon.ingest.office.markup import Element, attribute, child, children, local, texts
-from antiphon.ingest.office.package import Package, Relation
+from antiphon.ingest.office.office_document import OfficeDocument, one_line, tidy
+from antiphon.ingest.office.package import Package, Relation, Source
 from antiphon.ingest.office.tables import Cell, Table
-from antiphon.ingest.office.text_view import OfficeDocument, TextView, one_line, tidy
 
 _TITLES: Final = frozenset({"title", "ctrTitle"})
 _FURNITURE: Final = frozenset({"ftr", "dt", "sldNum", "hdr", "sldImg"})
@@ -27,9 +27,9 @@ _DEFAULT_SIZE_EMU: Final = (9_144_000, 6_858_000)
 _MOST_SLIDES: Final = 5_000
 
 
-def open_pptx(path: Path, _password: str | None) -> OfficeDocument:
+def open_pptx(source: Source, _password: str | None) -> OfficeDocument:
     """Raises as zip_guard.inspect and Package do. Close the document: it keeps the file open."""
-    package = Package(path)
+    package = Package(source)
     try:
         main = package.main_part("ppt/presentation.xml")
         root = package.read(main)
@@ -54,10 +54,10 @@ def open_pptx(path: Path, _password: str | None) -> OfficeDocument:
 
 class _Presentation(OfficeDocument):
     def __init__(
-        self, views: Iterator[TextView], *, page_total: int, paged: bool, title: str, size_pt: tuple[float, float],
+        self, views: Iterator[Composition], *, page_total: int, paged: bool, title: str, size_pt: tuple[float, float],
         package: Package,
     ) -> None:  # fmt: skip
-        super().__init__(views, page_total=page_total, paged=paged, title=title, size_pt=size_pt)
+        super().__init__(package, views, page_total=page_total, paged=paged, title=title, size_pt=size_pt)
         self._package = package
 
     def close(self) -> None:
@@ -75,9 +75,9 @@ class _Slide:
         self._package = package
         self._part = part
         self._relations = package.relations(part)
-        self._view = TextView(number)
+        self._view = Composition(number)
 
-    def read(self) -> TextView:
+    def read(self) -> Composition:
         """A slide that can't be read is an empty page: the others are still worth having."""
         self._view.mark(slide_anchor(self._view.number), 0)
         root = self._package.optional(self._part)
@@ -117,7 +117,7 @@ class _Slide:
     def _lines(self, relation: Relation, element: Element) -> None:
         root = self._package.optional(relation.target)
         lines = chart_lines(root) if local(element) == "chart" else diagram_lines(root)
-        self._view.rows(lines)
+        self._view.lines(lines)
 
     def _paragraphs(self, body: Element, *, bulleted: bool) -> None:
         """`bulleted`: a list, as the body of a slide is, when it has several paragraphs."""
@@ -132,12 +132,12 @@ class _Slide:
             text = line.lstrip(" ")
             indent = line[: len(line) - len(text)]
             whole_line = f"{indent}{BULLET}{text}" if as_list or indent else text
-            _ = self._view.row(whole_line) if index and as_list else self._view.block(whole_line)
+            _ = self._view.line(whole_line) if index and as_list else self._view.block(whole_line)
 
     def _table(self, table: Element) -> None:
         marked = attribute(child(table, "tblPr"), "firstRow") in {"1", "true"}
         above: dict[int, str] = {}
-        self._view.rows(Table().lines([(_row(row, above), marked) for row in children(table, "tr")]))
+        self._view.lines(Table().lines([(_row(row, above), marked) for row in children(table, "tr")]))
 
     def _notes(self) -> None:
         part = next((relation.target for relation in self._relations.values() if relation.kind == "notesSlide"), None)

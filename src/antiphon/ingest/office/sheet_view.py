@@ -13,8 +13,8 @@ from typing import Final
 from msgspec import Struct
 
 from antiphon.ingest.anchors import cells_anchor
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.office.tables import is_numeric, looks_like_header, row_line
-from antiphon.ingest.office.text_view import TextView
 from antiphon.ingest.office.xlsx_parts import Range
 
 _MOST_FILLED_ROWS: Final = 2_000
@@ -32,7 +32,7 @@ class GridRow(Struct, frozen=True, kw_only=True):
 class SheetView:
     """`most_characters`: what may still be added to the document; beyond it the sheet is cut, and says so."""
 
-    def __init__(self, view: TextView, name: str, merged: Sequence[Range], most_characters: int) -> None:
+    def __init__(self, view: Composition, name: str, merged: Sequence[Range], most_characters: int) -> None:
         self._view = view
         self._name = name
         self._most_characters = most_characters
@@ -103,12 +103,12 @@ class SheetView:
     def _add(self, row: GridRow, header: dict[int, str], *, new_table: bool) -> None:
         columns = sorted(row.cells)
         line = row_line([row.cells[column] for column in columns], [header.get(column, "") for column in columns])
-        start = self._view.block(line) if new_table else self._view.row(line)
+        start = self._view.block(line) if new_table else self._view.line(line)
         if start is None:
             return
         first, last = min(columns[0], *header) if header else columns[0], max(columns[-1], *header) if header else columns[-1]
         if self._last_marked == (0, 0, 0):  # the sheet's name stands with its first row
-            self._view.marks[-1:] = []
+            self._view.anchors[-1:] = []
             self._view.mark(cells_anchor(self._name, first, last, row.number), 0)
         expected = (row.number - 1, first, last)
         if new_table or self._last_marked != expected:

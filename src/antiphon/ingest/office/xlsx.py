@@ -8,16 +8,16 @@ Runs in worker processes. Tests: tests/unit/ingest/office/test_xlsx.py.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final, TypeVar
 
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.document import MOST_CHARACTERS
 from antiphon.ingest.office.docx_numbering import whole
 from antiphon.ingest.office.markup import Element, attribute, child, stream_elements
 from antiphon.ingest.office.number_formats import general, shown
-from antiphon.ingest.office.package import Package
+from antiphon.ingest.office.office_document import OfficeDocument, tidy
+from antiphon.ingest.office.package import Package, Source
 from antiphon.ingest.office.sheet_view import GridRow, SheetView
-from antiphon.ingest.office.text_view import OfficeDocument, TextView, tidy
 from antiphon.ingest.office.xlsx_parts import (
     Sheet,
     formats_of,
@@ -36,9 +36,9 @@ _MOST_ROW_ELEMENTS: Final = 1_100_000
 _TRUE: Final = {"1": "TRUE", "0": "FALSE"}
 
 
-def open_xlsx(path: Path, _password: str | None) -> OfficeDocument:
+def open_xlsx(source: Source, _password: str | None) -> OfficeDocument:
     """Raises as zip_guard.inspect and Package do, TooLarge for more text than is kept. Close it: it keeps the file open."""
-    package = Package(path)
+    package = Package(source)
     try:
         return _Workbook(package)
     except BaseException:
@@ -56,15 +56,15 @@ class _Workbook(OfficeDocument):
         self._texts = shared_texts(package, package.related(main, "sharedStrings"))
         self._formats = formats_of(package.optional(package.related(main, "styles")))
         self._left = MOST_CHARACTERS - 1_000
-        super().__init__(self._views(), page_total=len(self._sheets), paged=False, title=package.title())
+        super().__init__(package, self._views(), page_total=len(self._sheets), paged=False, title=package.title())
 
     def close(self) -> None:
         super().close()
         self._package.close()
 
-    def _views(self) -> Iterator[TextView]:
+    def _views(self) -> Iterator[Composition]:
         for number, sheet in enumerate(self._sheets, start=1):
-            view = TextView(number)
+            view = Composition(number)
             view.heading(f"{sheet.name} (hidden sheet)" if sheet.hidden else sheet.name, 1, sheet.name)
             if sheet.part is not None:
                 merged = merged_ranges(self._package, sheet.part)

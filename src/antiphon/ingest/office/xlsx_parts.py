@@ -14,8 +14,8 @@ from antiphon.core.errors import TooLarge
 from antiphon.ingest.office.docx_numbering import whole
 from antiphon.ingest.office.markup import Element, attribute, child, children, is_on, local, stream_elements
 from antiphon.ingest.office.number_formats import BUILT_IN
+from antiphon.ingest.office.office_document import tidy
 from antiphon.ingest.office.package import Package
-from antiphon.ingest.office.text_view import tidy
 from antiphon.storage.lexical.anchor_ranges import column_number
 
 _MOST_SHARED_CHARACTERS: Final = 32_000_000

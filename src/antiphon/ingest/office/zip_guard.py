@@ -66,10 +66,13 @@ class _Budget(Struct, kw_only=True):
     inflated_bytes: int = MOST_INFLATED_BYTES
 
 
-def inspect(path: Path) -> Contents:
-    """Raises TooLarge for bombs, BadRequest for a damaged or dishonest container, Unsupported for an encrypted one."""
-    with path.open("rb") as file:
-        return _inspect(file, path.stat().st_size, _Budget(), 0)
+def inspect(source: Path | IO[bytes]) -> Contents:
+    """Raises TooLarge for bombs, BadRequest for a damaged (data.reason `unreadable`) or dishonest container, Unsupported for an
+    encrypted one. A file that is open already stays so."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return inspect(file)
+    return _inspect(source, source.seek(0, io.SEEK_END), _Budget(), 0)
 
 
 def _inspect(file: IO[bytes], size_bytes: int, budget: _Budget, depth: int) -> Contents:

@@ -16,9 +16,9 @@ from typing import Final
 
 from antiphon.core.errors import BadRequest
 from antiphon.ingest.anchors import row_anchor
+from antiphon.ingest.composition import Composition, clean_cells, row_text
 from antiphon.ingest.document import MOST_CHARACTERS
 from antiphon.ingest.plain_text import TextDocument, lines_of, read_text
-from antiphon.ingest.text_formats.composition import Composition, clean_cells, row_text
 from antiphon.ingest.text_formats.table_header import header_rows
 
 _SEPARATORS: Final = (",", "\t", ";", "|")

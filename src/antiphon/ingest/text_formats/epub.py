@@ -15,12 +15,12 @@ from typing import Final
 from urllib.parse import unquote
 
 from antiphon.core.errors import BadRequest, Unsupported
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.decoding import decode
 from antiphon.ingest.document import MOST_CHARACTERS
 from antiphon.ingest.office.markup import Element, attribute, local, parse_markup
 from antiphon.ingest.office.zip_guard import inspect
 from antiphon.ingest.plain_text import TextDocument
-from antiphon.ingest.text_formats.composition import Composition
 from antiphon.ingest.text_formats.html import add_html, declared_charset
 from antiphon.ingest.text_formats.mending import one_line
 

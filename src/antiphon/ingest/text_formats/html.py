@@ -14,9 +14,9 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.decoding import decode
 from antiphon.ingest.plain_text import TextDocument, demand_size
-from antiphon.ingest.text_formats.composition import Composition
 from antiphon.ingest.text_formats.html_table import HtmlTable
 from antiphon.ingest.text_formats.mending import one_line
 from antiphon.ingest.text_formats.vocabulary import words

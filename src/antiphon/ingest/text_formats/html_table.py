@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from antiphon.ingest.text_formats.composition import Composition
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.text_formats.table_header import header_rows
 
 _MOST_SPAN: Final = 50

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from antiphon.core.errors import BadRequest
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.plain_text import TextDocument, read_text
-from antiphon.ingest.text_formats.composition import Composition
 from antiphon.ingest.text_formats.json_tokens import tokens
 
 _SHOWN_FIRST: Final = 3

@@ -1,6 +1,6 @@
 """Mail (RFC 822, mbox): headers as first lines, the body, forwarded messages, attachments by name. Runs in worker processes.
 
-Small text attachments are read too, others only named. Encrypted mail is told. Tests:
+Small text attachments are read too, others only named. Of encrypted mail the header is read. Tests:
 tests/unit/ingest/text_formats/test_mail.py.
 """
 
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final, cast
 
 from antiphon.core.errors import BadRequest, Unsupported
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.decoding import codec_of_label, decode
 from antiphon.ingest.plain_text import TextDocument, demand_size
-from antiphon.ingest.text_formats.composition import Composition
 from antiphon.ingest.text_formats.html import add_html
 from antiphon.ingest.text_formats.mending import one_line
 
@@ -55,7 +55,11 @@ _TEXT_ENDINGS: Final = (
 _BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _LEAST_PLAIN_SHARE: Final = 0.5
 _LONGEST_HEADER_CHARACTERS: Final = 4_000
-_HELP_ENCRYPTED: Final = "The message is encrypted: open it in your mail program and save it there without encryption."
+_ENCRYPTED: Final = "The message is encrypted and only its header could be read: open it in your mail program and save it there without encryption."
+
+
+class _Encrypted(Exception):
+    """The body can't be read without somebody's key."""
 
 
 class _ShortHeaders(email.policy.Compat32):
@@ -114,17 +118,29 @@ def decoded_header(raw: str) -> str:
 
 
 def add_message(composition: Composition, message: Message, depth: int = 0) -> None:
-    """Raises Unsupported for an encrypted one."""
+    """Of an encrypted one the header, and a shortfall. Raises Unsupported when it has none."""
     lines = [f"{name}: {value}" for name in SHOWN_HEADERS if (value := header(message, name))]
     if lines:
         composition.block("\n".join(lines))
     attachments: list[tuple[str, Message]] = []
-    for part in _bodies(message, attachments, depth, [0]):
-        _add_body(composition, part)
+    try:
+        for part in _bodies(message, attachments, depth, [0]):
+            _add_body(composition, part)
+    except _Encrypted:
+        add_encrypted_mark(composition)
+        return
     if len(attachments) > _MOST_PARTS:
         raise BadRequest("The message has too many attachments to be read.", data={"reason": "too_deep"})
     for name, part in attachments:
         _add_attachment(composition, name, part, depth)
+
+
+def add_encrypted_mark(composition: Composition) -> None:
+    """In place of a body that can't be read. Raises Unsupported when nothing else was."""
+    if not composition.length:
+        raise Unsupported(_ENCRYPTED, data={"reason": "encrypted"})
+    composition.shortfall = _ENCRYPTED
+    composition.block("(The message is encrypted.)")
 
 
 def _bodies(message: Message, attachments: list[tuple[str, Message]], depth: int, count: list[int]) -> Iterator[Message]:
@@ -134,7 +150,7 @@ def _bodies(message: Message, attachments: list[tuple[str, Message]], depth: int
     _demand_few(count[0], _MOST_PARTS)
     kind = message.get_content_type()
     if kind in {"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"} and _is_encrypted(message):
-        raise Unsupported(_HELP_ENCRYPTED, data={"reason": "encrypted"})
+        raise _Encrypted
     if kind == "message/rfc822" or (kind == "message/global" and message.is_multipart()):
         attachments.append(("", message))
     elif message.is_multipart():
@@ -185,7 +201,7 @@ def _add_body(composition: Composition, part: Message) -> None:
     if part.get_content_type() == "text/html":
         add_html(composition, text, level_shift=1)
     elif "-----BEGIN PGP MESSAGE-----" in text and len(text.split("-----BEGIN PGP MESSAGE-----")[0].strip()) < 40:
-        raise Unsupported(_HELP_ENCRYPTED, data={"reason": "encrypted"})
+        raise _Encrypted
     else:
         composition.block(text)
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.markdown import markdown_outline
 from antiphon.ingest.plain_text import TextDocument, read_text
-from antiphon.ingest.text_formats.composition import Composition
 from antiphon.ingest.text_formats.html import add_html
 from antiphon.ingest.text_formats.json_text import add_json
 from antiphon.ingest.text_formats.mending import mended

@@ -13,12 +13,12 @@ from typing import Any, Final, cast
 
 import olefile
 
-from antiphon.core.errors import AntiphonError, BadRequest, Unsupported
+from antiphon.core.errors import AntiphonError, BadRequest
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.decoding import decode
 from antiphon.ingest.plain_text import TextDocument, demand_size
-from antiphon.ingest.text_formats.composition import Composition
 from antiphon.ingest.text_formats.html import add_html, declared_charset
-from antiphon.ingest.text_formats.mail import add_attachment, header, parse_message
+from antiphon.ingest.text_formats.mail import add_attachment, add_encrypted_mark, header, parse_message
 from antiphon.ingest.text_formats.packed_rtf import unpacked_rtf
 from antiphon.ingest.text_formats.rtf import rtf_composition
 
@@ -70,11 +70,7 @@ class _Message:
         self._charset = None if page is None else _charset_of(page)
 
     def add_to(self, composition: Composition) -> str:
-        """Its subject. Raises Unsupported for an encrypted message."""
-        if self._text(_MESSAGE_CLASS).upper() == "IPM.NOTE.SMIME":
-            raise Unsupported(
-                "The message is encrypted: open it in Outlook and save it there without encryption.", data={"reason": "encrypted"}
-            )
+        """Its subject. Of an encrypted one the header only; raises Unsupported when it has none."""
         subject = self._text(_SUBJECT)
         raw = self._text(_TRANSPORT_HEADERS)
         headers = parse_message(raw.encode("utf-8", "replace").replace(b"\r\n", b"\n"))
@@ -86,6 +82,9 @@ class _Message:
             ("Subject", subject or header(headers, "Subject")),
         ]
         composition.block("\n".join(f"{name}: {value.strip()}" for name, value in lines if value.strip()))
+        if self._text(_MESSAGE_CLASS).upper() == "IPM.NOTE.SMIME":
+            add_encrypted_mark(composition)
+            return subject
         self._add_body(composition)
         self._add_attachments(composition)
         return subject

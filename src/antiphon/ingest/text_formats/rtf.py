@@ -12,8 +12,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.plain_text import TextDocument, demand_size
-from antiphon.ingest.text_formats.composition import Composition
 
 _TOKEN: Final = re.compile(
     rb"\\(?:(?P<word>[a-zA-Z]{1,32})(?P<number>-?\d{1,9})?[ ]?|'(?P<hex>[0-9a-fA-F]{2})|(?P<symbol>[^a-zA-Z]))"

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from antiphon.ingest.text_formats.composition import Composition, row_text
+from antiphon.ingest.composition import Composition, row_text
 from antiphon.ingest.text_formats.html import add_html
 from antiphon.ingest.text_formats.mending import one_line
 from antiphon.ingest.text_formats.vocabulary import words

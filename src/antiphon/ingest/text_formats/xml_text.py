@@ -1,7 +1,7 @@
 """XML: feeds as items, articles and books as headings and paragraphs, data as `path: value` lines. One pass with expat.
 
-Nothing is fetched: no document type is loaded, entities a file declares itself are refused, and nesting is a list bounded in
-depth. Runs in worker processes. Tests: tests/unit/ingest/text_formats/test_xml_text.py.
+Nothing is fetched: no document type is loaded. Entities that a file declares itself stand for short plain text, or the file is
+refused; nesting is a list bounded in depth. Runs in worker processes. Tests: tests/unit/ingest/text_formats/test_xml_text.py.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Final
 from xml.parsers import expat
 
 from antiphon.core.errors import BadRequest
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.decoding import decode
 from antiphon.ingest.plain_text import TextDocument, demand_size
-from antiphon.ingest.text_formats.composition import Composition
 from antiphon.ingest.text_formats.html import declared_charset
 from antiphon.ingest.text_formats.vocabulary import words
 from antiphon.ingest.text_formats.xml_shapes import ArticleShape, DataShape, FeedShape, Shape
@@ -27,6 +27,8 @@ _ARTICLES: Final = words(
     "report fictionbook mods sec manuscript act bill law",
 )
 _DEEPEST: Final = 10_000
+_MOST_ENTITIES: Final = 300
+_LONGEST_ENTITY: Final = 200
 _PIECE_CHARACTERS: Final = 2**18
 
 
@@ -51,13 +53,17 @@ class _Reader:
         self._composition = Composition()
         self._shape: Shape | None = None
         self._depth = 0
+        self._entities = 0
+        self._drawing = False
+        self._unseen_depth = 0
+        """Where a script or style sheet of a drawing began; 0 outside of one."""
 
     def read(self, text: str) -> None:
         parser = expat.ParserCreate(encoding="utf-8")
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
-        parser.EntityDeclHandler = self._refuse_entity
+        parser.EntityDeclHandler = self._entity
         parser.SkippedEntityHandler = self._skipped_entity
         parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
         parser.UseForeignDTD(True)  # unknown entities are skipped, not errors; the "foreign" DTD is never loaded
@@ -87,6 +93,7 @@ class _Reader:
         local_name = name.rpartition(":")[2]
         if self._shape is None:
             root = local_name.lower()
+            self._drawing = root == "svg"
             if root in _FEEDS:
                 self._shape = FeedShape(self._composition)
             elif root in _ARTICLES or root == "svg":
@@ -96,15 +103,19 @@ class _Reader:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise BadRequest(f"The XML is nested more than {_DEEPEST:,} levels deep.", data={"reason": "too_deep"})
+        if self._drawing and not self._unseen_depth and local_name.lower() in {"script", "style"}:
+            self._unseen_depth = self._depth
         self._shape.start(local_name, attributes)
 
     def _end(self, _name: str) -> None:
+        if self._unseen_depth == self._depth:
+            self._unseen_depth = 0
         self._depth -= 1
         if self._shape is not None:
             self._shape.end()
 
     def _characters(self, text: str) -> None:
-        if self._shape is not None:
+        if self._shape is not None and not self._unseen_depth:
             self._shape.characters(text)
 
     def _skipped_entity(self, name: str, is_parameter: bool) -> None:
@@ -112,8 +123,16 @@ class _Reader:
             known = html.unescape(f"&{name};")
             self._shape.characters("" if known == f"&{name};" else known)
 
-    def _refuse_entity(self, name: str, *_: object) -> None:
-        raise BadRequest(
-            f"The XML declares an entity of its own ({name[:50]!r}); such files are not read, for they can grow without bound.",
-            data={"reason": "unsafe_xml"},
-        )
+    def _entity(
+        self, name: str, is_parameter: bool, value: str | None, _base: str | None, _system: str | None, _public: str | None,
+        _notation: str | None,
+    ) -> None:  # fmt: skip
+        """An abbreviation (drawing programs declare dozens) may be used; what stands elsewhere, or for other entities, may not."""
+        self._entities += 1
+        plain = value is not None and len(value) <= _LONGEST_ENTITY and not any(sign in value for sign in "&<%")
+        if is_parameter or not plain or self._entities > _MOST_ENTITIES:
+            raise BadRequest(
+                f"The XML declares an entity of its own ({name[:50]!r}) that points elsewhere or can grow without bound; such files are "
+                "not read.",
+                data={"reason": "unsafe_xml"},
+            )

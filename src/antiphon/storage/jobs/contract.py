@@ -38,6 +38,10 @@ class Job(Struct, frozen=True, kw_only=True):
     created_at: float = 0.0
 
 
+Progress = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+"""What is noted with a step; a function is asked in the transaction, after the work."""
+
+
 class JobQueue(Protocol):
     def enqueue(self, transaction: Transaction, job: Job) -> None:
         """Adds the job inside the caller's transaction: it exists exactly when the rest of it does."""
@@ -72,7 +76,7 @@ class JobQueue(Protocol):
         *,
         step: str,
         work: Callable[[Transaction], T],
-        progress: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
         urgency: Urgency = Urgency.INGEST,
     ) -> T:
         """Commits `work` and the mark of the finished step together. Raises Conflict when the claim is lost."""

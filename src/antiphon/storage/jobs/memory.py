@@ -12,7 +12,7 @@ import msgspec
 from antiphon.core.errors import Conflict
 from antiphon.core.runtime import Runtime
 from antiphon.storage.jobs.bell import Bell, lost_claim
-from antiphon.storage.jobs.contract import Job, JobState
+from antiphon.storage.jobs.contract import Job, JobState, Progress
 from antiphon.storage.records.contract import Transaction, Urgency
 from antiphon.storage.records.memory import MemoryStore, MemoryTransaction
 
@@ -75,12 +75,15 @@ class MemoryJobQueue:
         *,
         step: str,
         work: Callable[[Transaction], T],
-        progress: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
         urgency: Urgency = Urgency.INGEST,
     ) -> T:
         def mark(transaction: MemoryTransaction) -> T:
-            self._settle(transaction, job, step=step, **({} if progress is None else {"progress": dict(progress)}))
-            return work(transaction)
+            self._settle(transaction, job, step=step)
+            result = work(transaction)
+            if progress is not None:
+                self._settle(transaction, job, progress=dict(progress() if callable(progress) else progress))
+            return result
 
         return await self._store.write(mark, urgency)
 

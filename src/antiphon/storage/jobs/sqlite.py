@@ -16,7 +16,7 @@ import msgspec
 from antiphon.core.errors import Conflict
 from antiphon.core.runtime import Runtime
 from antiphon.storage.jobs.bell import Bell, lost_claim
-from antiphon.storage.jobs.contract import Job, JobState
+from antiphon.storage.jobs.contract import Job, JobState, Progress
 from antiphon.storage.records.contract import Transaction, Urgency
 from antiphon.storage.records.sqlite import SqliteStore, SqliteTransaction
 
@@ -114,14 +114,17 @@ class SqliteJobQueue:
         *,
         step: str,
         work: Callable[[Transaction], T],
-        progress: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
         urgency: Urgency = Urgency.INGEST,
     ) -> T:
-        left = _json(dict(progress)) if progress is not None else None
+        known = None if progress is None or callable(progress) else _json(dict(progress))
 
         def mark(transaction: SqliteTransaction) -> T:
-            self._settle(transaction, job, "step = :step, progress = coalesce(:progress, progress)", step=step, progress=left)
-            return work(transaction)
+            self._settle(transaction, job, "step = :step, progress = coalesce(:progress, progress)", step=step, progress=known)
+            result = work(transaction)
+            if callable(progress):
+                self._settle(transaction, job, "progress = :progress", progress=_json(dict(progress())))
+            return result
 
         return await self._store.write(mark, urgency)
 

@@ -7,7 +7,7 @@ Conformance: antiphon.testing.conformance.lexical. Source of the recipe: docs/su
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -54,8 +54,9 @@ class SearchFilter(Struct, frozen=True, kw_only=True):
 
 
 class LexicalIndex(Protocol):
-    def add(self, transaction: Transaction, chunks: Sequence[Chunk]) -> list[int]:
-        """Stores and indexes; the new chunk ids, never used again."""
+    def add(self, transaction: Transaction, chunks: Sequence[Chunk], *, go_on: Callable[[], bool] | None = None) -> list[int]:
+        """Stores and indexes; the new chunk ids, never used again. `go_on` is asked before each chunk but the first: once it says no,
+        the others are left, and the ids are fewer than the chunks."""
         ...
 
     def remove(self, transaction: Transaction, document_id: str, *, version: int | None = None, limit: int | None = None) -> int:

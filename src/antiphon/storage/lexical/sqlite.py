@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +28,12 @@ from antiphon.storage.records.sqlite import SqliteTransaction
 
 HEADLINE_WEIGHT: Final = 0.5
 """Of a token in title or headings, against 1 in the text (bench/retrieval.py)."""
+
+MERGED_PAGES_A_CHUNK: Final = 3
+MOST_MERGED_PAGES: Final = 64
+"""Of the index, in a transaction that changes it: 4 ms; as many as keep up with what is added (decision 0009)."""
+MOST_SEGMENTS: Final = 64
+"""Of one level; more are merged at once, however long it takes."""
 
 _COLUMNS: Final = (
     'c.chunk_id, c.document_id, c.workspace_id, c.version, c.ordinal, c.page, c.anchor, c.start, c."end", c.text, '
@@ -52,11 +58,13 @@ class SqliteLexicalIndex:
     def __init__(self) -> None:
         self._frequencies = DocumentFrequencies()
 
-    def add(self, transaction: Transaction, chunks: Sequence[Chunk]) -> list[int]:
+    def add(self, transaction: Transaction, chunks: Sequence[Chunk], *, go_on: Callable[[], bool] | None = None) -> list[int]:
         connection = _connection(transaction)
         ids: list[int] = []
         tables: dict[str, str] = {}
         for chunk in chunks:
+            if ids and go_on is not None and not go_on():
+                break
             table = tables.get(chunk.workspace_id)
             if table is None:
                 table = tables[chunk.workspace_id] = _existing_table(connection, chunk.workspace_id) or _new_table(
@@ -76,6 +84,8 @@ class SqliteLexicalIndex:
                 (chunk_id, *_split(chunk.tokens)),
             )
             ids.append(chunk_id)
+        for table in tables.values():
+            _write_out(connection, table, len(ids))
         return ids
 
     def remove(self, transaction: Transaction, document_id: str, *, version: int | None = None, limit: int | None = None) -> int:
@@ -94,6 +104,9 @@ class SqliteLexicalIndex:
                     (chunk_id, *_split(tokens)),
                 )
             connection.execute("DELETE FROM chunks WHERE chunk_id = ?", (chunk_id,))
+        for table in tables.values():
+            if table is not None:
+                _write_out(connection, table, len(rows))
         return len(rows)
 
     def search(
@@ -207,6 +220,17 @@ def _new_table(connection: sqlite3.Connection, workspace_id: str) -> str:
         f"INSERT INTO {table} ({table}, rank) VALUES ('rank', 'bm25(1.0, {HEADLINE_WEIGHT})')"  # noqa: S608
     )
     return table
+
+
+def _write_out(connection: sqlite3.Connection, table: str, chunks: int) -> None:
+    """Writes what was added to the index and merges a little, here and each time, so that a slice that is measured takes what it
+    takes: FTS5 by itself writes when the work ends, and merges many pages at once now and then (25 ms)."""
+    (own,) = connection.execute(f"SELECT count(*) FROM {table}_config WHERE k = 'automerge' AND v = 0").fetchone()  # noqa: S608
+    if not own:
+        connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('automerge', 0)")  # noqa: S608
+        connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('crisismerge', ?)", (MOST_SEGMENTS,))  # noqa: S608
+    pages = min(max(1, MERGED_PAGES_A_CHUNK * chunks), MOST_MERGED_PAGES)
+    connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)", (pages,))  # noqa: S608
 
 
 def _split(tokens: str) -> tuple[str, str]:

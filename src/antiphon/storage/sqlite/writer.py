@@ -23,7 +23,7 @@ from antiphon.storage.records.contract import Urgency
 from antiphon.storage.sqlite.checkpoints import Checkpoints
 from antiphon.storage.sqlite.connections import translated
 
-GROUP_S = 0.008
+GROUP_S = {Urgency.COMMAND: 0.008, Urgency.LOG: 0.008, Urgency.INGEST: 0.004}
 """A group takes no further work after this; with one work of 10 ms and the commit it stays below the 20 ms allowed."""
 GROUP_WORKS = {Urgency.COMMAND: 512, Urgency.LOG: 64, Urgency.INGEST: 16}
 
@@ -117,7 +117,7 @@ class Writer:
 
     def _write_group(self, urgency: Urgency) -> list[Work]:
         group: list[Work] = []
-        until = self._clock.monotonic() + GROUP_S
+        until = self._clock.monotonic() + GROUP_S[urgency]
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             while len(group) < GROUP_WORKS[urgency] and (not group or self._clock.monotonic() < until):

@@ -6,9 +6,10 @@ import docx
 import pytest
 
 from antiphon.core.errors import BadRequest, TooLarge, Unsupported
-from antiphon.ingest.office import text_view
+from antiphon.ingest import composition
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.office.docx import open_docx
-from antiphon.ingest.office.text_view import OfficeDocument, TextView
+from antiphon.ingest.office.office_document import OfficeDocument
 from antiphon.testing.office_files import paragraph, relationships, table, word_parts, write_parts
 
 STYLES = (
@@ -158,11 +159,11 @@ def test_deep_nesting_ends(tmp_path: Path) -> None:
 
 
 def test_too_much_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_view, "MOST_CHARACTERS", 10)
-    view = TextView()
+    monkeypatch.setattr(composition, "MOST_CHARACTERS", 10)
+    view = Composition()
     view.block("12345")
     with pytest.raises(TooLarge):
-        view.row("67890")
+        view.line("67890")
 
 
 def test_places_are_anchors_not_rectangles(tmp_path: Path) -> None:

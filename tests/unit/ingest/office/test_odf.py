@@ -6,7 +6,7 @@ import pytest
 
 from antiphon.core.errors import BadRequest, Unsupported
 from antiphon.ingest.office.odf import open_odf
-from antiphon.ingest.office.text_view import OfficeDocument
+from antiphon.ingest.office.office_document import OfficeDocument
 from antiphon.testing.office_files import write_parts
 
 SPACES = (

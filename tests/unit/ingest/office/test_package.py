@@ -69,10 +69,3 @@ def test_archives_say_what_is_wrong_with_them(tmp_path: Path) -> None:
     raw.add_text("../a", "x")
     with pytest.raises(BadRequest, match="leads outside"):
         refusals.refuse_archive(raw.write(tmp_path / "b"), None)
-
-
-def test_encrypted_files_say_what_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "find_libreoffice", lambda: None)
-    with pytest.raises(Unsupported, match="without a password") as caught:
-        refusals.open_encrypted(tmp_path / "a", None)
-    assert caught.value.data == {"reason": "encrypted"}

@@ -9,10 +9,10 @@ from openpyxl.styles import Font
 
 from antiphon.core.errors import BadRequest
 from antiphon.ingest.chunker import ChunkRules, chunks_of
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.document import ParsedDocument
 from antiphon.ingest.office import xlsx
 from antiphon.ingest.office.sheet_view import GridRow, SheetView
-from antiphon.ingest.office.text_view import TextView
 from antiphon.ingest.office.xlsx import open_xlsx
 from antiphon.testing.office_files import relationships, write_parts
 
@@ -123,7 +123,7 @@ def test_a_claimed_extent_and_empty_rows_cost_nothing(tmp_path: Path, monkeypatc
 
 
 def test_too_long_a_sheet_is_cut_and_says_so() -> None:
-    view = TextView()
+    view = Composition()
     rows = (GridRow(number=row, cells={1: f"text {row}", 2: "more"}) for row in range(1, 1000))
     SheetView(view, "S", [], 500).fill(rows)
     assert view.text().endswith("and those below are left out: the workbook holds too much text.]")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.ingest.text_formats.composition import Composition
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.text_formats.html import add_html, nests_too_deeply, open_html
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.core.errors import BadRequest
-from antiphon.ingest.text_formats.composition import Composition
+from antiphon.ingest.composition import Composition
 from antiphon.ingest.text_formats.json_text import add_json, open_json
 from antiphon.ingest.text_formats.json_tokens import looks_like_json
 

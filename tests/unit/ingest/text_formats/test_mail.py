@@ -99,10 +99,27 @@ def test_mailboxes_and_utf_16(tmp_path: Path) -> None:
         b"From: a\n\n-----BEGIN PGP MESSAGE-----\n\nhIwDY32hYGCE8MkBA\n-----END PGP MESSAGE-----\n",
     ],
 )
-def test_encrypted_mail_is_told(tmp_path: Path, content: bytes) -> None:
+def test_of_encrypted_mail_the_header_is_read(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(content)
+    document = open_mail(path, None)
+    assert next(document.pages()).text == "From: a\n\n(The message is encrypted.)"
+    assert "only its header could be read" in document.shortfall()
+    path.write_bytes(content.replace(b"From: a\n", b"X-A: a\n"))
     with pytest.raises(Unsupported, match="encrypted") as caught:
-        read(tmp_path, content)
+        open_mail(path, None)
     assert caught.value.data == {"reason": "encrypted"}
+
+
+def test_one_encrypted_message_of_a_mailbox_costs_itself(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    secret = b"From a@b Mon\nSubject: Secret\n\n-----BEGIN PGP MESSAGE-----\n\nhIwD\n-----END PGP MESSAGE-----\n\n"
+    path.write_bytes(secret + b"From a@b Mon\nSubject: Open\n\nThe heron stands.\n")
+    document = open_mail(path, None)
+    text = next(document.pages()).text
+    assert "(The message is encrypted.)" in text
+    assert "The heron stands." in text
+    assert document.shortfall()
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,11 @@ def test_encrypted_and_damaged_messages_are_told(tmp_path: Path) -> None:
     path.write_bytes(encrypted.content())
     with pytest.raises(Unsupported, match="encrypted"):
         open_outlook(path, None)
+    text_property(encrypted, 0x0037, "Secret plan")
+    path.write_bytes(encrypted.content())
+    document = open_outlook(path, None)
+    assert next(document.pages()).text == "Subject: Secret plan\n\n(The message is encrypted.)"
+    assert "only its header" in document.shortfall()
     chance = random.Random(3)
     for _ in range(300):
         broken = bytearray(content[: chance.randrange(512, len(content) + 1)])

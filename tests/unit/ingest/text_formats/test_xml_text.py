@@ -70,12 +70,27 @@ def test_a_broken_file_gives_what_stands_before_the_fault(tmp_path: Path) -> Non
     [
         '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
         '<!DOCTYPE a [<!ENTITY x "lol"><!ENTITY y "&x;&x;&x;">]><a>&y;</a>',
+        '<!DOCTYPE a [<!ENTITY x "&#60;b/>">]><a>&x;</a>',
+        '<!DOCTYPE a [<!ENTITY x "' + "long" * 60 + '">]><a>&x;</a>',
+        "<!DOCTYPE a [" + "".join(f'<!ENTITY x{n} "y">' for n in range(400)) + "]><a>&x1;</a>",
         '<!DOCTYPE a [<!ENTITY % x SYSTEM "http://127.0.0.1:1/x"> %x;]><a>t</a>',
     ],
 )
 def test_c4_entities_of_the_file_are_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(BadRequest, match="entity of its own"):
         read(tmp_path, content)
+
+
+def test_scripts_and_style_sheets_of_drawings_are_no_text(tmp_path: Path) -> None:
+    svg = "<svg><style>.a{fill:red}</style><script>alert(1)<b>x</b></script><text>drawn</text></svg>"
+    assert read(tmp_path, svg)[0] == "drawn"
+
+
+def test_abbreviations_of_the_file_are_written_out(tmp_path: Path) -> None:
+    content = (
+        '<!DOCTYPE a [<!ENTITY co "Lindenbrook 公司"><!ENTITY ns "http://www.w3.org/2000/svg">]><a b="&ns;">&co; &amp; &co;</a>'
+    )
+    assert read(tmp_path, content)[0] == "a: b = http://www.w3.org/2000/svg\na: Lindenbrook 公司 & Lindenbrook 公司"
 
 
 def test_c4_no_document_type_is_fetched(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.core.errors import BadRequest, TooLarge
-from antiphon.ingest.text_formats import composition as module
-from antiphon.ingest.text_formats.composition import Composition, clean_cells, row_text
+from antiphon.core.errors import TooLarge
+from antiphon.ingest import composition as module
+from antiphon.ingest.composition import Composition, clean_cells, row_text
 
 
 def test_headings_and_anchors_point_at_their_text() -> None:
@@ -47,8 +47,30 @@ def test_heading_anchors_are_given_where_no_marks_are() -> None:
 
 
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BadRequest, match="no text"):
-        Composition().document()
+    assert [page.text for page in Composition().document().pages()] == [""]
     monkeypatch.setattr(module, "MOST_CHARACTERS", 10)
     with pytest.raises(TooLarge, match="split it"):
         Composition().block("x" * 11)
+
+
+def test_pages_say_their_number_and_where_things_begin() -> None:
+    page = Composition(3)
+    assert page.block("  ") is None
+    page.lines(["one", "  two"])
+    assert page.text() == "one\n  two"
+    start = page.line("three")
+    assert start is not None
+    page.mark("slide:3", start)
+    page.heading("Sheet (hidden)", 1, "Sheet")
+    assert page.text()[start:] == "three\n\nSheet (hidden)"
+    assert [(mark.page, mark.start) for mark in page.anchors] == [(3, start)]
+    assert [(heading.page, heading.title, heading.start) for heading in page.outline] == [(3, "Sheet", start + 7)]
+
+
+def test_what_is_missing_is_told_with_the_document() -> None:
+    part = Composition()
+    part.block("text")
+    part.shortfall = "The rest is missing."
+    whole = Composition()
+    whole.extend(part)
+    assert whole.document().shortfall() == "The rest is missing."
