@@ -35,6 +35,11 @@ class TestRetrieve(NodeSuite):
         return run_context(retriever=FixedRetriever(Retrieved(passages=PASSAGES, coverage=0.5)))
 
 
+class TestDecompose(NodeSuite):
+    node_type: ClassVar[NodeType] = BUILTIN["decompose"]
+    inputs: ClassVar[dict[str, Any]] = {"question": "Compare the two plans"}
+
+
 class TestWholeDocument(NodeSuite):
     node_type: ClassVar[NodeType] = BUILTIN["whole_document"]
     inputs: ClassVar[dict[str, Any]] = {"question": "Summarise this document"}

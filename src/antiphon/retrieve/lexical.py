@@ -32,7 +32,7 @@ MOST_TERMS: Final = 12
 COMMON_SHARE: Final = 0.05
 COMMON_POSTINGS: Final = 2_000
 """A term in more than this share of the chunks is left out, but only when it also has more postings than this."""
-MOST_POSTINGS: Final = 3_000
+MOST_POSTINGS: Final = 2_500
 """What one search may read: the rarest terms are searched for up to here, and what they find is ordered by all of them."""
 LEAST_TERMS: Final = 2
 EARLIER_POSTINGS: Final = 1_500
@@ -40,7 +40,7 @@ EARLIER_WEIGHTS: Final = (0.4, 0.2)
 """Of the terms of the user's turn before, and of the one before that, against 1 (docs/subsystems/retrieval.md)."""
 MOST_NEAREST: Final = 3
 _CANDIDATES_PER_PASSAGE: Final = 2
-_CANDIDATES_TO_RESCORE: Final = 30
+_CANDIDATES_TO_RESCORE: Final = 24
 _MOST_PASSAGES: Final = 100
 
 

@@ -1,5 +1,6 @@
 """The default assistant, itself a flow: question, history -> condense -> retrieve -> fit -> templates -> chat model -> output;
-beside it `whole`, which brings a whole document instead of passages when a summary of one is asked for.
+beside it `decompose`, which splits questions that compare, and `whole`, which brings a whole document instead of passages when
+a summary of one is asked for.
 
 The rules go into the system message, which stays the same over a conversation (a model server can keep it), and the
 passages into the user's message: text of documents never speaks with the system's voice (security.md, F1), and each of its
@@ -63,6 +64,7 @@ def default_assistant() -> FlowDefinition:
             NodeDefinition(id="question", type="question", label="Question", position=(0, 120)),
             NodeDefinition(id="history", type="history", label="History", position=(0, 280)),
             NodeDefinition(id="condense", type="condense", label="Condense", position=(240, 200)),
+            NodeDefinition(id="decompose", type="decompose", label="Decompose", position=(240, 360)),
             NodeDefinition(id="whole", type="whole_document", label="Whole document", position=(240, 40)),
             NodeDefinition(id="retrieve", type="retrieve", label="Retrieve", position=(480, 200)),
             NodeDefinition(id="rules", type="template", label="Rules", settings={"template": RULES}, position=(720, 0)),
@@ -75,6 +77,8 @@ def default_assistant() -> FlowDefinition:
             _edge("question.question", "condense.question"),
             _edge("history.messages", "condense.history"),
             _edge("question.question", "whole.question"),
+            _edge("question.question", "decompose.question"),
+            _edge("decompose.queries", "retrieve.queries"),
             _edge("whole.passages", "retrieve.instead"),
             _edge("whole.summary", "answer.summary"),
             _edge("condense.query", "retrieve.query"),

@@ -13,6 +13,7 @@ from pluggy import HookimplMarker
 from antiphon.runs.node import NodeType
 from antiphon.runs.nodes.chat_model import CHAT_MODEL, ChatModelNode
 from antiphon.runs.nodes.condense import CONDENSE, CondenseNode
+from antiphon.runs.nodes.decompose import DECOMPOSE, DecomposeNode
 from antiphon.runs.nodes.fit import FIT, FitNode
 from antiphon.runs.nodes.history import HISTORY, HistoryNode
 from antiphon.runs.nodes.output import OUTPUT, OutputNode
@@ -30,6 +31,7 @@ def antiphon_nodes() -> list[NodeType]:
         NodeType(descriptor=QUESTION, implementation=QuestionNode()),
         NodeType(descriptor=HISTORY, implementation=HistoryNode()),
         NodeType(descriptor=CONDENSE, implementation=CondenseNode()),
+        NodeType(descriptor=DECOMPOSE, implementation=DecomposeNode()),
         NodeType(descriptor=WHOLE_DOCUMENT, implementation=WholeDocumentNode()),
         NodeType(descriptor=RETRIEVE, implementation=RetrieveNode()),
         NodeType(descriptor=FIT, implementation=FitNode()),

@@ -39,6 +39,20 @@ def reading(language: str, *, title: str, sections: int, of: int) -> str:
     return f"Reading all of “{title}” ({_count(of, 'section')}{'' if sections == of else f', the {sections} longest are used'})"
 
 
+def decomposing(language: str) -> str:
+    return "正在拆分问题" if language == "zh" else "Splitting the question"
+
+
+def decomposed(language: str, *, queries: list[str]) -> str:
+    return ("分别检索：" + "；".join(queries)) if language == "zh" else "Searching for: " + "; ".join(queries)
+
+
+def not_decomposed(language: str) -> str:
+    if language == "zh":
+        return "模型没能拆分问题，按原问题检索"
+    return "The model could not split the question; it is searched as it is"
+
+
 def summarising(language: str, *, done: int, sections: int) -> str:
     return f"正在逐部分总结：{done}/{sections}" if language == "zh" else f"Summarising section by section: {done} of {sections}"
 

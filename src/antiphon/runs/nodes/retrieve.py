@@ -11,8 +11,9 @@ from typing import Any, Final
 from msgspec import to_builtins
 
 from antiphon.flows.descriptor import NodeDescriptor, Port
-from antiphon.retrieve.passage import Passage
-from antiphon.runs.node import NodeContext
+from antiphon.retrieve.passage import Passage, Retrieved
+from antiphon.retrieve.several import retrieve_several
+from antiphon.runs.node import NodeContext, RunContext
 from antiphon.runs.nodes import phrases
 from antiphon.runs.refusal import finding_of
 
@@ -25,6 +26,7 @@ RETRIEVE: Final = NodeDescriptor(
         Port(
             name="earlier", type="json", required=False, description="What the user asked before, latest first: it counts less."
         ),
+        Port(name="queries", type="json", required=False, description="Further searches, made side by side and fused."),
         Port(
             name="instead",
             type="passages",
@@ -69,9 +71,7 @@ class RetrieveNode:
         query: str = inputs["query"]
         k = int(context.settings["k"] or run.workspace.k)
         began_s = run.runtime.clock.monotonic()
-        result = await run.retriever.retrieve(
-            run.scope, run.workspace_ids, query, k=k, filter=run.filter, earlier=inputs["earlier"] or []
-        )
+        result = await _retrieve(run, query, inputs, k=k)
         retrieval_ms = round((run.runtime.clock.monotonic() - began_s) * 1000)
         after = {
             "passages": len(result.passages),
@@ -99,3 +99,13 @@ class RetrieveNode:
             "nearest": result.nearest,
             "evidence": to_builtins(finding),
         }
+
+
+async def _retrieve(run: RunContext, query: str, inputs: Mapping[str, Any], *, k: int) -> Retrieved:
+    earlier: list[str] = inputs["earlier"] or []
+    further: list[str] = inputs["queries"] or []
+    if not further:
+        return await run.retriever.retrieve(run.scope, run.workspace_ids, query, k=k, filter=run.filter, earlier=earlier)
+    return await retrieve_several(
+        run.retriever, run.scope, run.workspace_ids, query, further, k=k, given=run.filter, earlier=earlier
+    )  # fmt: skip
