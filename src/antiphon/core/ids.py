@@ -19,8 +19,26 @@ JobId = NewType("JobId", str)
 ConnectionId = NewType("ConnectionId", str)
 
 Prefix = Literal[
-    "usr", "ws", "doc", "ses", "msg", "run", "key", "job", "con", "req", "evt", "log", "lgn", "call", "src", "flow", "sug", "crl",
+    "usr",
+    "ws",
+    "doc",
+    "ses",
+    "msg",
+    "run",
+    "key",
+    "job",
+    "con",
+    "req",
+    "evt",
+    "log",
+    "lgn",
+    "call",
+    "src",
+    "flow",
+    "sug",
+    "crl",
     "wat",
+    "space",
 ]
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -269,6 +269,7 @@ async def test_models(house: House):
         "items": [{"id": "scripted", "provider": "scripted", "label": "scripted"}],
         "next_cursor": None,
         "default": "scripted",
+        "meaning": {"embedders": [], "default": None, "absent": "", "reranker": None, "reranker_absent": ""},
     }
 
 

@@ -13,7 +13,7 @@ async def model_list(call: Call[Services], payload: Nothing) -> Result:
     del payload
     models = call.services.models
     items = [{"id": info.id, "provider": info.provider, "label": info.label} for info in models.list()]
-    return {"items": items, "next_cursor": None, "default": models.resolve(None)[0]}
+    return {"items": items, "next_cursor": None, "default": models.resolve(None)[0], "meaning": call.services.meaning()}
 
 
 COMMANDS: list[Command[Any, Services]] = [

@@ -105,4 +105,5 @@ _UNIQUE: dict[str, tuple[tuple[str, ...], ...]] = {
     "keys": (("secret_hash",),),
     "logins": (("secret_hash",),),
     "flows": (("workspace_id", "slug"),),
+    "spaces": (("workspace_id", "fingerprint"),),
 }
