@@ -82,7 +82,7 @@ def sound(told: dict[str, Any]) -> None:
     assert told["passages"]
 
 
-WHILE_EMBEDDING = ["embed.after_slice", "embed.after_slice:5", "embed.after_ready", "ingest.after_ready"]
+WHILE_EMBEDDING = ["embed.after_slice:5", "embed.after_ready", "ingest.after_ready"]
 WHILE_REINDEXING = [
     "reindex.after_step:2", "reindex.after_swap", "ingest.after_index", "ingest.after_slice:2", "embed.after_slice:3",
     "document.after_delete",

@@ -1,6 +1,6 @@
 """`LoadedSpace`: one space in memory: the matrix, and whose each row is. Derived from the store; used by cache.py from threads.
 
-A row costs the matrix's bytes (384 for 384 dimensions from 10,000 rows on) and 24 more. Rows that were removed from the store stay
+A row costs the matrix's bytes (384 for 384 dimensions from 10,000 rows on) and 21 more. Rows that were removed from the store stay
 as marks that no search passes until a rebuild. Tests: tests/unit/retrieve/test_dense_cache.py.
 """
 
