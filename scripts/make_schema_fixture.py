@@ -98,6 +98,11 @@ def records(sha256: str) -> list[tuple[rows.Table[Any], rows.Row]]:
             id="prov_1", slug="lab", label="Lab 实验室", base_url="http://127.0.0.1:11434/v1", key_sealed="v1.AAAA.BBBB", key_hint="…9f3a",
             models=[{"name": "qwen3", "context_window": 8192}], default_model="qwen3", context_window=8192, fallbacks=["extractive"],
             preferred=True, created_at=then, updated_at=then)),
+        (rows.SPACES, rows.SpaceRow(
+            id="space_1", workspace_id=space, embedder="server", label="m at host:80", fingerprint="ab12", dimension=2,
+            embedding={"model": "m", "dimension": 2}, state="serving", removals=1, created_at=then)),
+        (rows.INDEX_SETTINGS, rows.IndexSettingsRow(id=space, workspace_id=space, chunk_characters=500, embedder="server")),
+        (rows.RECIPES, rows.RecipeRow(id="doc_handbook", workspace_id=space, recipe="1/1/1/900/0")),
     ]  # fmt: skip
 
 
@@ -106,6 +111,7 @@ def fill_others(connection: sqlite3.Connection) -> None:
         "INSERT INTO chunks VALUES (7, 'doc_handbook', 'ws_plant', 1, 1, 1, NULL, 12, 49, ?, '[\"Handbook\"]', 'words-1', ?)",
         ("The pump is serviced every 500 hours.", "the pump is servic everi 500 hour"),
     )
+    connection.execute("INSERT INTO vectors VALUES (5, 'space_1', 7, 'doc_handbook', 1, ?)", (b"\x00\x3c\x00\x00",))
     connection.execute("INSERT INTO lexical_tables VALUES ('ws_plant', 1)")
     connection.execute("INSERT INTO log_batches VALUES (3, 1795000000.5, ?)", (b"\x92\x90\x90",))
     connection.execute("INSERT INTO log_topics VALUES ('session:ses_1', 'log_1', 41)")

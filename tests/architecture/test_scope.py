@@ -9,11 +9,15 @@ from antiphon.storage.records.rows import TABLES
 SYSTEM_SCOPE: dict[str, str] = {
     "antiphon.conversations.suggestions": "an answer belongs to its run; the caller was found to be the session's author",
     "antiphon.conversations.titles": "the title of a session whose question was allowed",
+    "antiphon.ingest.embedding": "jobs act for the server",
     "antiphon.ingest.leftovers": "jobs act for the server",
+    "antiphon.ingest.page_copies": "jobs act for the server",
     "antiphon.ingest.pipeline": "jobs act for the server",
+    "antiphon.ingest.reindexing": "jobs act for the server",
     "antiphon.ingest.removal": "jobs act for the server",
     "antiphon.library.accounts": "users, logins and keys have no owner",
     "antiphon.library.directory": "authentication and memberships are read before any scope exists",
+    "antiphon.library.indexing": "begins what changed settings, code or embedders need, in every workspace",
     "antiphon.library.keys": "keys belong to a user; every query there names the user",
     "antiphon.library.members": "the names of the users behind visible member rows",
     "antiphon.library.providers": "providers of models belong to the server; the command table admits its owner only",
@@ -26,6 +30,7 @@ SYSTEM_SCOPE: dict[str, str] = {
     "antiphon.runs.closing": "a run is closed whoever may see it by then",
     "antiphon.runs.engine": "checkpoints and stops of a run that was allowed at its start",
     "antiphon.runs.recovery": "runs of a dead process",
+    "antiphon.server.meaning_rooms": "loads vectors into memory at start, before anybody asks",
     "antiphon.runs.submission": "idempotency rows, and one run a session",
 }
 """Module -> why it reads with the server's reach. A new line here needs a reviewer's eye."""

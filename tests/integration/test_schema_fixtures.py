@@ -75,11 +75,11 @@ async def test_the_other_tables_and_originals_are_read_back(folder: Path) -> Non
     store = SqliteStore(database)
     (job,) = await SqliteJobQueue(store, runtime=system_runtime()).list()
     assert (job.id, job.step, job.payload) == ("job_1", "parse", {"n": 1})
-    for name in ("chunks", "lexical_tables", "log_batches", "log_topics", "log_state"):
+    for name in ("chunks", "lexical_tables", "log_batches", "log_topics", "log_state", "vectors"):
         count = await database.read(
             lambda connection, name=name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
         )
-        assert count == len(expected(folder)[name])
+        assert count == len(expected(folder).get(name, []))  # a table of a later revision
     (document,) = await store.read(lambda transaction: transaction.find(DOCUMENTS, EVERYTHING))
     original = FileBlobStore.at(folder / "blobs").local_path(document.sha256).read_bytes()
     assert len(original) == document.bytes

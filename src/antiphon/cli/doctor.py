@@ -29,8 +29,10 @@ from antiphon.core.runtime import system_runtime
 from antiphon.ingest.guard import active_guards
 from antiphon.ingest.ocr import active_helpers
 from antiphon.models.discovery import find_local_servers
+from antiphon.models.embedder_choice import configured_embedders
 from antiphon.models.probe import ModelProbe
 from antiphon.models.registry import limits_of, settings_provider
+from antiphon.retrieve.dense.matrix import has_faiss
 from antiphon.storage.inspection import inspect_storage
 from antiphon.storage.lock import running_server
 
@@ -78,7 +80,7 @@ def _list_failpoints(*, as_json: bool) -> None:
 async def _examine(settings: Settings) -> list[Finding]:
     local: list[Callable[[Settings], Finding]] = [_versions, _sqlite, _folder, _disk, _guards, _parsers, _tesseract, _libreoffice]
     findings = [check(settings) for check in local]
-    return [*findings, await _owner(settings.data_dir), await _chat_model(settings)]
+    return [*findings, await _owner(settings.data_dir), await _chat_model(settings), *await _meaning(settings)]
 
 
 def _versions(_: Settings) -> Finding:
@@ -194,6 +196,32 @@ async def _chat_model(settings: Settings) -> Finding:
     rate = f", {report.tokens_per_s:g} tokens/s" if report.tokens_per_s else ""
     told = f", first token after {report.first_token_ms} ms{rate}" if report.first_token_ms is not None else ""
     return Finding(check="chat model", detail=f"{where} answers; model {report.model}{told}")
+
+
+async def _meaning(settings: Settings) -> list[Finding]:
+    """Search by meaning, reranking, and what keeps the vectors: what is active, or why not."""
+    try:
+        embedders = configured_embedders(settings.embed, settings.rerank, system_runtime(), data_dir=settings.data_dir)
+    except AntiphonError as error:
+        return [Finding(check="embedder", state="failed", detail=error.message)]
+    findings: list[Finding] = []
+    try:
+        await embedders.open_now()
+        for status in embedders.statuses():
+            languages = ", ".join(status.languages) if status.languages else "any language"
+            ready = status.state == "ready"
+            detail = f"{status.label}, {status.dimension} dimensions, {languages}" if ready else status.reason
+            findings.append(Finding(check=f"embedder {status.id}", state="ok" if ready else "warning", detail=detail))
+    finally:
+        await embedders.close()
+    if not findings:
+        findings.append(Finding(check="embedder", state="warning", detail=embedders.absent))
+    else:
+        kept = "faiss" if has_faiss() else "numpy (faiss is not installed: slower from about 50,000 passages on)"
+        findings.append(Finding(check="vectors", state="ok" if has_faiss() else "warning", detail=f"searched with {kept}"))
+    reranker = embedders.reranker
+    findings.append(Finding(check="reranker", detail=reranker.name if reranker is not None else embedders.reranker_absent))
+    return findings
 
 
 def _storage(data_dir: Path) -> Iterator[Finding]:

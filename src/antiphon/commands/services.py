@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from antiphon.access.changes import AccessChanges
 from antiphon.access.sign_in_links import SignInLinks
@@ -17,6 +18,7 @@ from antiphon.conversations.sessions import Sessions
 from antiphon.core.runtime import Runtime
 from antiphon.library.accounts import Accounts
 from antiphon.library.documents import Documents
+from antiphon.library.indexing import Indexing
 from antiphon.library.members import Members
 from antiphon.library.pages import Pages
 from antiphon.library.providers import Providers
@@ -55,6 +57,9 @@ class Services:
     sessions: Sessions
     messages: Messages
     retriever: Retriever
+    indexing: Indexing
+    meaning: Callable[[], dict[str, Any]]
+    """What searches by meaning, and what does not, and why: for the list of models."""
     models: ChatModels
     providers: Providers
     probe: ModelProbe

@@ -49,6 +49,48 @@ class ChatServer(ModelServer):
     discover: bool = setting(True, "Whether a start without a model looks for a model server on this machine, on known ports.")
 
 
+class EmbedServer(ModelServer):
+    mode: Literal["auto", "server", "local", "none"] = setting(
+        "auto",
+        "Which embedder searches by meaning: `server` (the address above), `local` (an ONNX folder on this machine), `none`; "
+        "`auto`: the server when its address and model are set, else a local one when there is one.",
+    )
+    folder: Path | None = setting(
+        None, "Folder of a local embedding model (sentence-transformers layout with `onnx/model.onnx`)."
+    )
+    repository: str | None = setting(
+        None, "Name of a local embedding model (`owner/name`), looked for in the hub cache, or fetched from `hub_url`."
+    )
+    hub_cache: Path = setting(
+        Path("~/.cache/huggingface/hub"),
+        "Where programs keep the models they fetched; read only, looked through for a local one.",
+    )
+    hub_url: str | None = setting(None, "Address of a model hub that `repository` may be fetched from. None: nothing is fetched.")
+    languages: str = setting("", "Languages the server's model knows, as codes separated by commas (`zh,en`). Empty: any.")
+    query_prefix: str = setting("", "Text the server's model wants before a question.")
+    document_prefix: str = setting("", "Text the server's model wants before a passage.")
+    batch: int = setting(64, "Texts in one request to the server.", ge=1, le=2048)
+    batch_characters: int = setting(60_000, "Characters in one request to the server.", unit="characters", ge=1000)
+    timeout_s: float = setting(60.0, "Longest silence of the server while documents are embedded.", unit="s", gt=0)
+    query_timeout_s: float = setting(2.0, "Longest wait for a question's vector; after it, words alone decide.", unit="s", gt=0)
+    memory_bytes: int = setting(
+        3 * 2**30, "Memory the process of a local model may use before it is started anew.", unit="bytes", ge=2**27
+    )
+    idle_s: float = setting(
+        1800.0, "Vectors of a workspace leave memory when nobody asked for so long. 0: never.", unit="s", ge=0
+    )
+
+
+class RerankServer(ModelServer):
+    mode: Literal["auto", "server", "local", "none"] = setting(
+        "auto",
+        "What orders the found passages anew: `server` (`/rerank`), `local` (a cross-encoder in `folder`), `none`; `auto`: what is set.",
+    )
+    folder: Path | None = setting(None, "Folder of a local cross-encoder (`tokenizer.json`, `onnx/model.onnx`).")
+    candidates: int = setting(20, "Passages that are ordered anew.", ge=2, le=100)
+    timeout_s: float = setting(2.0, "Longest wait for the new order; after it, the old one stays.", unit="s", gt=0)
+
+
 class Limits(_Group):
     messages_per_minute: int = setting(30, "Chat messages one user may send in a minute. 0: no limit.", unit="1/min", ge=0)
     logins_per_minute: int = setting(
@@ -184,8 +226,8 @@ class Settings(BaseSettings):
     plugins: str = setting("", "Import names of plug-ins to load besides the installed ones, separated by commas.")
 
     chat: ChatServer = ChatServer()
-    embed: ModelServer = ModelServer()
-    rerank: ModelServer = ModelServer()
+    embed: EmbedServer = EmbedServer()
+    rerank: RerankServer = RerankServer()
     limits: Limits = Limits()
     heartbeat: Heartbeat = Heartbeat()
     runs: Runs = Runs()

@@ -35,6 +35,10 @@ FAILPOINTS: Final[dict[str, str]] = {
     "crawl.before_end": "all pages of a crawl are committed, its end is not",
     "sync.after_files": "some files of a watched folder are committed (use :n to let some pass)",
     "sync.before_end": "all files of a watched folder are committed, the sync's end is not",
+    "embed.after_slice": "some vectors of a document are committed (use :n to let some pass)",
+    "embed.after_ready": "the document's vectors are complete and so is its job, nobody is told",
+    "reindex.after_step": "a step of re-indexing a workspace is committed (use :n to let some pass)",
+    "reindex.after_swap": "another space serves, the vectors of the old one are still there",
     "document.after_delete": "the document is invisible, its rows are still there",
 }
 

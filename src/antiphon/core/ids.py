@@ -39,6 +39,7 @@ Prefix = Literal[
     "crl",
     "wat",
     "prov",
+    "space",
 ]
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -14,20 +14,24 @@ from antiphon.storage.jobs.contract import Job, JobQueue
 from antiphon.storage.lexical.contract import LexicalIndex
 from antiphon.storage.records.contract import Store, Transaction
 from antiphon.storage.records.rows import LAYOUTS, PAGES
+from antiphon.storage.vectors.contract import VectorStore
 
 _PAGES_AT_ONCE: Final = 100
 _EVERYTHING: Final = system_scope("ingestion: jobs act for the server")
 
 
 class Leftovers:
-    def __init__(self, store: Store, jobs: JobQueue, index: LexicalIndex, clock: Clock) -> None:
+    """`vectors` None: there are none."""
+
+    def __init__(self, store: Store, jobs: JobQueue, index: LexicalIndex, vectors: VectorStore | None, clock: Clock) -> None:
         self._store = store
         self._jobs = jobs
         self._index = index
+        self._vectors = vectors
         self._clock = clock
 
     async def remove(self, job: Job, document_id: str, version: int | None = None) -> None:
-        """Chunks, then pages, of one version or of all. Raises Conflict when the claim is lost."""
+        """Vectors, chunks, then pages, of one version or of all. Raises Conflict when the claim is lost."""
         await self.remove_chunks(job, document_id, version)
         await self.remove_pages(job, document_id, version)
 
@@ -50,13 +54,19 @@ class Leftovers:
             await self._jobs.advance(job, step=job.step, work=delete)
 
     async def remove_chunks(self, job: Job, document_id: str, version: int | None = None) -> None:
+        """With their vectors: those first, for a vector without its chunk would belong to nothing."""
+        if self._vectors is not None:
+            await self._in_slices(job, document_id, version, self._vectors)
+        await self._in_slices(job, document_id, version, self._index)
+
+    async def _in_slices(self, job: Job, document_id: str, version: int | None, index: LexicalIndex | VectorStore) -> None:
         size = SliceSize()
         while True:
             rows = size.rows
 
             def remove(tx: Transaction, rows: int = rows) -> tuple[int, float]:
                 start_s = self._clock.monotonic()
-                removed = self._index.remove(tx, document_id, version=version, limit=rows)
+                removed = index.remove(tx, document_id, version=version, limit=rows)
                 return removed, (self._clock.monotonic() - start_s) * 1000
 
             removed, took_ms = await self._jobs.advance(job, step=job.step, work=remove)

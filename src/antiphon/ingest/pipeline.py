@@ -23,12 +23,13 @@ from antiphon.core.errors import AntiphonError, Conflict
 from antiphon.core.failpoints import failpoint
 from antiphon.core.runtime import Runtime
 from antiphon.ingest import wire
-from antiphon.ingest.chunker import CHUNKER_VERSION, ChunkRules
+from antiphon.ingest.embedding import EmbeddingStage
 from antiphon.ingest.intake import STEP_PARSED, STEP_READING, Committed, Intake, Told, outline_of, stored_document
 from antiphon.ingest.leftovers import Leftovers
 from antiphon.ingest.light import LightDocument
+from antiphon.ingest.page_copies import PageCopies
 from antiphon.ingest.passwords import Passwords
-from antiphon.ingest.pdf_text_version import MENDING_VERSION
+from antiphon.ingest.recipes import index_settings, rules_of
 from antiphon.ingest.removal import version_removal
 from antiphon.ingest.work import DocumentGone, Work, version_of
 from antiphon.ingest.worker import ParserPool, error_of
@@ -36,9 +37,19 @@ from antiphon.protocol.events import DocumentFailed, DocumentProgress, DocumentR
 from antiphon.storage.blobs.contract import BlobStore
 from antiphon.storage.jobs.contract import Job, JobQueue, Progress
 from antiphon.storage.lexical.contract import LexicalIndex
-from antiphon.storage.lexical.tokens import TOKENISER_VERSION
 from antiphon.storage.records.contract import Store, Transaction, Urgency
-from antiphon.storage.records.rows import DOCUMENTS, LAYOUTS, PAGES, REPLACEMENTS, DocumentRow, ReplacementRow
+from antiphon.storage.records.rows import (
+    DOCUMENTS,
+    LAYOUTS,
+    PAGES,
+    RECIPES,
+    REPLACEMENTS,
+    DocumentRow,
+    IndexSettingsRow,
+    RecipeRow,
+    ReplacementRow,
+)
+from antiphon.storage.vectors.contract import VectorStore
 
 INGEST_JOB: Final = "ingest"
 LIGHT_BYTES: Final = 64 * 1024
@@ -68,6 +79,8 @@ class IngestPipeline:
         runtime: Runtime,
         on_event: OnEvent,
         passwords: Passwords,
+        vectors: VectorStore | None = None,
+        embedding: EmbeddingStage | None = None,
     ) -> None:
         self._store = store
         self._jobs = jobs
@@ -78,13 +91,10 @@ class IngestPipeline:
         self._clock = runtime.clock
         self._on_event = on_event
         self._passwords = passwords
-        self._leftovers = Leftovers(store, jobs, index, runtime.clock)
-        self._rules = ChunkRules(
-            characters=settings.ingest.chunk_characters, overlap_characters=settings.ingest.overlap_characters
-        )
-        self._recipe = (
-            f"{CHUNKER_VERSION}/{TOKENISER_VERSION}/{MENDING_VERSION}/{self._rules.characters}/{self._rules.overlap_characters}"
-        )
+        self._leftovers = Leftovers(store, jobs, index, vectors, runtime.clock)
+        self._copies = PageCopies(store, index, self._leftovers)
+        self._embedding = embedding
+        self._shipped = settings.ingest
 
     async def run(self, job: Job) -> None:
         """Works the claimed job to its end and finishes it. Raises AntiphonError for what `fail` should record,
@@ -117,8 +127,10 @@ class IngestPipeline:
                 await self._finish_quietly(job)
         commits: list[asyncio.Task[None]] = []
         try:
+            works.sort(key=lambda work: work.recipe)  # one reading has one way of cutting
             while works:
-                done = await self._read_light(works, commits, reading)
+                alike = [work for work in works if work.recipe == works[0].recipe]
+                done = await self._read_light(alike, commits, reading)
                 works = works[done:]
         finally:
             reading("")
@@ -158,15 +170,17 @@ class IngestPipeline:
     # --- steps --------------------------------------------------------------------------------------------------------
 
     async def _begin(self, job: Job) -> Work:
-        def look(tx: Transaction) -> tuple[DocumentRow | None, ReplacementRow | None]:
-            return tx.get(DOCUMENTS, _EVERYTHING, job.subject), tx.get(REPLACEMENTS, _EVERYTHING, job.subject)
+        def look(tx: Transaction) -> tuple[DocumentRow, ReplacementRow | None, IndexSettingsRow]:
+            row = tx.get(DOCUMENTS, _EVERYTHING, job.subject)
+            if row is None:
+                raise DocumentGone
+            own = index_settings(tx, _EVERYTHING, row.workspace_id)
+            return row, tx.get(REPLACEMENTS, _EVERYTHING, job.subject), own
 
-        row, replacement = await self._store.read(look)
-        if row is None:
-            raise DocumentGone
+        row, replacement, own = await self._store.read(look)
         work = Work(
             job=job, document=row, version=version_of(job, row), sha256=str(job.payload.get("sha256") or row.sha256),
-            replacement=replacement,
+            replacement=replacement, rules=rules_of(own, self._shipped),
         )  # fmt: skip
         work.demand_current(row, replacement)
         return work
@@ -178,14 +192,16 @@ class IngestPipeline:
             committed = msgspec.convert(job.progress, Committed)
         except msgspec.ValidationError:
             committed = Committed(recipe="")
-        if job.step in {STEP_READING, STEP_PARSED} and committed.recipe == self._recipe:
+        if job.step in {STEP_READING, STEP_PARSED} and committed.recipe == work.recipe:
             if job.step == STEP_READING:
                 await self._leftovers.remove_pages(job, work.document.id, work.version, behind=committed.laid)
             return committed
         await self._leftovers.remove(job, work.document.id, work.version)
+        if work.copies is not None and (copied := await self._copies.take(work, work.copies, self._advance)) is not None:
+            return copied
         await self._advance(work, STEP_READING, lambda tx: self._show(tx, work, {"state": "parsing", "error": None}), {})
         self._tell(work, DocumentProgress(document_id=work.document.id, stage="parsing"))
-        return Committed(recipe=self._recipe)
+        return Committed(recipe=work.recipe)
 
     def _intake(self, work: Work, committed: Committed) -> Intake:
         began_s = self._clock.monotonic()
@@ -209,7 +225,7 @@ class IngestPipeline:
 
     async def _read(self, work: Work, intake: Intake) -> None:
         file = await self._file(work, intake.committed)
-        async with self._pool.read([file], self._rules) as replies:
+        async with self._pool.read([file], work.rules) as replies:
             async for reply in replies:
                 if isinstance(reply, wire.Unreadable):
                     raise error_of(reply)
@@ -222,7 +238,7 @@ class IngestPipeline:
         layouts = await self._store.read(lambda tx: tx.find(LAYOUTS, _EVERYTHING, where, order="number"))
         document = stored_document(pages, layouts, intake.committed)
         title = intake.committed.title or work.stem
-        async with self._pool.chunks(document, self._rules, title=title, skip=intake.committed.indexed) as batches:
+        async with self._pool.chunks(document, work.rules, title=title, skip=intake.committed.indexed) as batches:
             async for drafts in batches:
                 await intake.take(wire.Chunks(chunks=drafts))
 
@@ -262,7 +278,13 @@ class IngestPipeline:
             changes |= {"name": work.replacement.name, "bytes": work.replacement.bytes}
             tx.delete(REPLACEMENTS, _EVERYTHING, {"id": work.document.id})
             self._jobs.enqueue(tx, version_removal(work.document, replaced, work.document.sha256, self._runtime))
+        tx.delete(RECIPES, _EVERYTHING, {"id": work.document.id})
+        recipe = RecipeRow(id=work.document.id, workspace_id=work.document.workspace_id, recipe=committed.recipe)
+        tx.insert(RECIPES, recipe)
         self._show(tx, work, changes)
+        if self._embedding is not None and committed.indexed and self._embedding.begin(tx, work.document, work.version):
+            progress = {"stage": "embedding", "done": 0, "total": committed.indexed, "pages_ready": committed.total}
+            self._show(tx, work, {"state": "embedding", "progress": progress})
 
     # --- batches ------------------------------------------------------------------------------------------------------
 
@@ -273,7 +295,7 @@ class IngestPipeline:
         light = LightDocument(works[0])
         try:
             files = [self._file_to_read(work) for work in works]
-            async with self._pool.read(files, self._rules, timeout_s=LIGHT_TIMEOUT_S) as replies:
+            async with self._pool.read(files, works[0].rules, timeout_s=LIGHT_TIMEOUT_S) as replies:
                 async for reply in replies:
                     light.take(reply)
                     if not isinstance(reply, wire.Finished | wire.Unreadable):
@@ -297,7 +319,7 @@ class IngestPipeline:
         if light.too_much:
             await self._put_back(work.job, Conflict("The document has more text than is stored at once."))
             return
-        committed = light.committed(self._recipe)
+        committed = light.committed(work.recipe)
 
         def everything(tx: Transaction) -> None:
             self._demand_current(tx, work)
@@ -312,7 +334,7 @@ class IngestPipeline:
             return  # cancelled meanwhile
         else:
             self._tell(work, _progress(work, light.told, 0.0))
-            await self._tell_ready(work, passages=committed.indexed)
+            await self._tell_ready(work)
 
     async def _put_back(self, job: Job, error: AntiphonError) -> None:
         try:
@@ -356,13 +378,14 @@ class IngestPipeline:
     def _tell(self, work: Work, event: Event) -> None:
         self._on_event(work.document.workspace_id, event)
 
-    async def _tell_ready(self, work: Work, passages: int | None = None) -> None:
-        if passages is None:
-            row = await self._store.read(lambda tx: tx.get(DOCUMENTS, _EVERYTHING, work.document.id))
-            if row is None or row.deleted_at is not None:
-                return
-            passages = row.passages
-        self._tell(work, DocumentReady(document_id=work.document.id, name=work.name, passages=passages))
+    async def _tell_ready(self, work: Work) -> None:
+        row = await self._store.read(lambda tx: tx.get(DOCUMENTS, _EVERYTHING, work.document.id))
+        if row is None or row.deleted_at is not None:
+            return
+        if row.state == "embedding":  # found by words already; `document_ready` comes when it is found by meaning too
+            self._tell(work, DocumentProgress(document_id=row.id, stage="embedding", pages_ready=row.pages_ready))
+        else:
+            self._tell(work, DocumentReady(document_id=work.document.id, name=work.name, passages=row.passages))
 
 
 def _remark(committed: Committed) -> dict[str, Any] | None:

@@ -19,7 +19,8 @@ from antiphon.storage.blobs.contract import BlobStore
 from antiphon.storage.jobs.contract import Job, JobQueue
 from antiphon.storage.lexical.contract import LexicalIndex
 from antiphon.storage.records.contract import Store, Transaction, Urgency
-from antiphon.storage.records.rows import DOCUMENTS, REPLACEMENTS, WEB_PAGES, DocumentRow
+from antiphon.storage.records.rows import DOCUMENTS, RECIPES, REPLACEMENTS, WEB_PAGES, DocumentRow
+from antiphon.storage.vectors.contract import VectorStore
 
 REMOVAL_JOB: Final = "remove_document"
 VERSION_REMOVAL_JOB: Final = "remove_version"
@@ -55,12 +56,13 @@ class DocumentRemoval:
     """Without state between jobs; used by IngestWorkers."""
 
     def __init__(
-        self, *, store: Store, jobs: JobQueue, blobs: BlobStore, index: LexicalIndex, runtime: Runtime, gate: BlobGate
-    ) -> None:
+        self, *, store: Store, jobs: JobQueue, blobs: BlobStore, index: LexicalIndex, runtime: Runtime, gate: BlobGate,
+        vectors: VectorStore | None = None,
+    ) -> None:  # fmt: skip
         self._store = store
         self._jobs = jobs
         self._blobs = blobs
-        self._leftovers = Leftovers(store, jobs, index, runtime.clock)
+        self._leftovers = Leftovers(store, jobs, index, vectors, runtime.clock)
         self._gate = gate
 
     async def run(self, job: Job) -> None:
@@ -90,6 +92,7 @@ class DocumentRemoval:
             tx.delete(REPLACEMENTS, _EVERYTHING, {"id": job.subject})
             tx.delete(WEB_PAGES, _EVERYTHING, {"id": job.subject})
             tx.delete(DOCUMENTS, _EVERYTHING, {"id": job.subject})
+            tx.delete(RECIPES, _EVERYTHING, {"id": job.subject})
 
         await self._jobs.advance(job, step="row", progress={"sha256s": known}, work=drop)
         return [str(sha256) for sha256 in known]

@@ -9,6 +9,8 @@ from pathlib import PurePath
 
 from msgspec import Struct
 
+from antiphon.ingest.chunker import ChunkRules
+from antiphon.ingest.recipes import recipe_of
 from antiphon.storage.jobs.contract import Job
 from antiphon.storage.records.rows import DocumentRow, ReplacementRow
 
@@ -18,13 +20,25 @@ class DocumentGone(Exception):
 
 
 class Work(Struct, kw_only=True):
-    """What a run carries from step to step. `fresh`: the version is the document's own, shown while it grows."""
+    """What a run carries from step to step. `fresh`: the version is the document's own, shown while it grows. `copies`: the
+    version whose stored pages it is made from again (re-indexing); None: from the file."""
 
     job: Job
     document: DocumentRow
     version: int
     sha256: str
+    rules: ChunkRules
     replacement: ReplacementRow | None = None
+
+    @property
+    def recipe(self) -> str:
+        """What its chunks are made by."""
+        return recipe_of(self.rules)
+
+    @property
+    def copies(self) -> int | None:
+        version = self.job.payload.get("copies")
+        return None if version is None else int(version)
 
     @property
     def fresh(self) -> bool:

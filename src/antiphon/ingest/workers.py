@@ -19,6 +19,7 @@ from antiphon.config.settings import Settings
 from antiphon.core.errors import AntiphonError, Conflict, Internal, ShuttingDown
 from antiphon.core.runtime import Runtime
 from antiphon.ingest.blob_gate import BlobGate
+from antiphon.ingest.embedding import EmbeddingStage
 from antiphon.ingest.passwords import Passwords
 from antiphon.ingest.pipeline import INGEST_JOB, IngestPipeline, OnEvent
 from antiphon.ingest.removal import REMOVAL_KINDS, DocumentRemoval
@@ -28,6 +29,7 @@ from antiphon.storage.blobs.contract import BlobStore
 from antiphon.storage.jobs.contract import Job, JobQueue
 from antiphon.storage.lexical.contract import LexicalIndex
 from antiphon.storage.records.contract import Store
+from antiphon.storage.vectors.contract import VectorStore
 
 LEASE_S: Final = 30.0
 HEARTBEAT_S: Final = 1.0
@@ -80,6 +82,8 @@ class IngestWorkers:
         on_event: OnEvent,
         gate: BlobGate | None = None,
         passwords: Passwords | None = None,
+        vectors: VectorStore | None = None,
+        embedding: EmbeddingStage | None = None,
     ) -> None:
         self._jobs = jobs
         self._runtime = runtime
@@ -87,10 +91,10 @@ class IngestWorkers:
         self._passwords = passwords or Passwords()
         self._pipeline = IngestPipeline(
             store=store, jobs=jobs, blobs=blobs, index=index, pool=pool, settings=settings, runtime=runtime, on_event=on_event,
-            passwords=self._passwords,
+            passwords=self._passwords, vectors=vectors, embedding=embedding,
         )  # fmt: skip
         self._removal = DocumentRemoval(
-            store=store, jobs=jobs, blobs=blobs, index=index, runtime=runtime, gate=gate or BlobGate()
+            store=store, jobs=jobs, blobs=blobs, index=index, runtime=runtime, gate=gate or BlobGate(), vectors=vectors
         )  # fmt: skip
         self._places = [_Place() for _ in range(settings.ingest.workers)]
         self._places += [_Place(light_only=True), *(_Place(idle_users_only=True) for _ in range(GUEST_PLACES))]

@@ -16,12 +16,13 @@ from antiphon.core.completion import to_the_end
 from antiphon.core.display_names import clean_file_name
 from antiphon.core.errors import BadRequest, Conflict, QuotaExceeded
 from antiphon.core.runtime import Runtime, rfc3339
+from antiphon.ingest.embedding import EMBED_JOB, NOT_EMBEDDED, embed_job
 from antiphon.ingest.pipeline import INGEST_JOB
 from antiphon.ingest.removal import refers
 from antiphon.library.arrivals import Added, Arrivals, Upload, clean_path, clean_tags, document_at
 from antiphon.library.removal import live_document, mark_removed, release_unreferenced
 from antiphon.library.workspaces import live_workspace
-from antiphon.protocol.events import DocumentDeleted, DocumentFailed, DocumentProgress, Event
+from antiphon.protocol.events import DocumentDeleted, DocumentFailed, DocumentProgress, DocumentReady, Event
 from antiphon.protocol.topics import workspace_topic
 from antiphon.storage.jobs.contract import JobQueue
 from antiphon.storage.records.contract import Store, Transaction
@@ -202,22 +203,43 @@ class Documents:
             incomplete = row.state == "ready" and row.error is not None
             if not incomplete and (row.state == "ready" or (row.state != "failed" and at_work)):
                 raise Conflict(f"The document is in the state {row.state!r}; only a failed one can be tried again.")
+            if row.state == "ready" and row.error is not None and row.error.get("code") == NOT_EMBEDDED:
+                self._jobs.cancel_within(tx, row.id, kind=EMBED_JOB)
+                self._jobs.enqueue(tx, embed_job(row, row.version, self._runtime))
+                tx.update(DOCUMENTS, scope, row.id, state="embedding", error=None, updated_at=self._runtime.clock.now())
+                return live_document(tx, scope, row.id)
             return self._arrivals.again(tx, identity, scope, row)
 
         if password is not None:
             self._work.use_password(document_id, password)
         row = await self._store.write(requeue)
-        self._tell_queued(row)
+        if row.state == "embedding":
+            told = DocumentProgress(document_id=row.id, stage="embedding", pages_ready=row.pages_ready)
+            self._publish([workspace_topic(row.workspace_id)], told)
+        else:
+            self._tell_queued(row)
         return row
 
     async def cancel(self, scope: Scope, document_id: str) -> DocumentRow:
-        """Ends the work on a document; it becomes `failed` with the code `cancelled`. Raises NotFound, Forbidden, Conflict
+        """Ends the work on a document; it becomes `failed` with the code `cancelled`, or, when only its vectors were missing,
+        `ready` with the error `not_embedded`. Raises NotFound, Forbidden, Conflict
         when nothing is being done."""
         error = {"code": "cancelled", "message": "The work on this document was cancelled; retry starts it again."}
 
         def stop(tx: Transaction) -> DocumentRow:
-            if self._changeable(tx, scope, document_id).state not in WORKING_STATES:
+            row = self._changeable(tx, scope, document_id)
+            if row.state not in WORKING_STATES:
                 raise _nothing_to_cancel()
+            if row.state == "embedding":  # it is complete but for its vectors
+                self._jobs.cancel_within(tx, document_id, kind=EMBED_JOB)
+                told = {
+                    "code": NOT_EMBEDDED,
+                    "message": "Found by words, not by meaning: that was cancelled; retry goes on with it.",
+                }
+                tx.update(
+                    DOCUMENTS, scope, document_id, state="ready", error=told, progress=None, updated_at=self._runtime.clock.now()
+                )
+                return live_document(tx, scope, document_id)
             self._jobs.cancel_within(tx, document_id, kind=INGEST_JOB)
             self._arrivals.abandon_work(tx, scope, document_id)
             tx.update(
@@ -228,8 +250,10 @@ class Documents:
         async def commit() -> DocumentRow:
             row = await self._store.write(stop)
             self._work.stop(document_id)
-            failed = DocumentFailed(document_id=row.id, name=row.name, error=error)
-            self._publish([workspace_topic(row.workspace_id)], failed)
+            told: Event = DocumentFailed(document_id=row.id, name=row.name, error=error)
+            if row.state == "ready":
+                told = DocumentReady(document_id=row.id, name=row.name, passages=row.passages)
+            self._publish([workspace_topic(row.workspace_id)], told)
             return row
 
         return await to_the_end(self._runtime.scheduler, commit(), name="cancel ingestion")

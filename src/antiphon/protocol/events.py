@@ -237,6 +237,17 @@ class DocumentProgress(Event, tag="document_progress"):
     eta_ms: int | None = None
 
 
+class IndexProgress(Event, tag="index_progress"):
+    """A workspace is indexed anew; the old index serves. `stage`: cutting, embedding, waiting (see `reason`), cancelled, ready."""
+
+    workspace_id: str
+    stage: str
+    done: int
+    total: int
+    eta_ms: int | None = None
+    reason: str | None = None
+
+
 class DocumentReady(Event, tag="document_ready"):
     document_id: str
     name: str
@@ -337,7 +348,7 @@ DURABLE_EVENTS: tuple[type[Event], ...] = (
     UserMessage, RunStarted, Status, Sources, Refusal, Suggestion, SuggestionDismissed, Citation, AnswerChunk, ReasoningChunk, AnswerReplace, ToolCall, Usage,
     Complete, RunError, NodeStarted, NodeChunk, NodeOutput, NodeFinished, NodeFailed, NodeStatus, SessionCreated,
     SessionUpdated, SessionDeleted, RunStateChanged, MessageUpdated, MessageDeleted, Notice, DocumentProgress,
-    DocumentReady, DocumentFailed, DocumentDeleted, WatchSynced,
+    DocumentReady, DocumentFailed, DocumentDeleted, WatchSynced, IndexProgress,
 )  # fmt: skip
 EPHEMERAL_EVENTS: tuple[type[Event], ...] = (
     Welcome, Ack, Subscribed, Unsubscribed, Snapshot, Ping, Draining, TokenExpiring, Close,

@@ -1,1 +1,1 @@
-"""Lexical (later dense, fusion, rerank) search -> passages with exact places. Subsystem: docs/subsystems/retrieval.md."""
+"""Search by words and by meaning, fused and ordered anew -> passages with exact places. Subsystem: docs/subsystems/retrieval.md."""

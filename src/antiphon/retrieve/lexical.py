@@ -8,8 +8,8 @@ tests/integration/test_retrieval_recall.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from msgspec import structs
 
@@ -19,14 +19,15 @@ from antiphon.core.runtime import Runtime
 from antiphon.retrieve.evidence import CANDIDATES_WANTED, evidence_of, rarity
 from antiphon.retrieve.fusion import fuse_rankings
 from antiphon.retrieve.neighbours import Found, join_neighbours
-from antiphon.retrieve.passage import Passage, Retrieved
+from antiphon.retrieve.passage import Passage, Retrieved, Scores
 from antiphon.retrieve.scoring import rescored, term_scores
 from antiphon.storage.lexical.anchor_ranges import keeps_page
 from antiphon.storage.lexical.contract import LexicalIndex, ScoredChunk, SearchFilter
-from antiphon.storage.lexical.tokens import content_terms, query_terms, single_characters
+from antiphon.storage.lexical.tokens import TOKENISER_VERSION, content_terms, query_terms, single_characters
 from antiphon.storage.records.contract import Store, Transaction
 from antiphon.storage.records.rows import DOCUMENTS, PAGES, DocumentRow
 
+T = TypeVar("T")
 MOST_TERMS: Final = 12
 """The rarest ones are searched for: common terms cost most and decide least."""
 COMMON_SHARE: Final = 0.05
@@ -39,9 +40,9 @@ EARLIER_POSTINGS: Final = 1_500
 EARLIER_WEIGHTS: Final = (0.4, 0.2)
 """Of the terms of the user's turn before, and of the one before that, against 1 (docs/subsystems/retrieval.md)."""
 MOST_NEAREST: Final = 3
-_CANDIDATES_PER_PASSAGE: Final = 2
+CANDIDATES_PER_PASSAGE: Final = 2
 _CANDIDATES_TO_RESCORE: Final = 24
-_MOST_PASSAGES: Final = 100
+MOST_PASSAGES: Final = 100
 
 
 class _Asked:
@@ -61,10 +62,12 @@ class _Asked:
         return 1.0 if term in self.own else max((weight for weight, terms in self.turns if term in terms), default=0.0)
 
 
-class _Answer:
-    """What one consistent reading of the store gave."""
+class LexicalFound:
+    """What the words of a question gave in one consistent reading of the store. `content`: the terms that carry what is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: _Asked) -> None:
+        self.asked = asked
+        self.content = asked.own
         self.rankings: list[list[ScoredChunk]] = []
         self.weights: dict[str, float] = {}
         self.rarities: dict[str, float] = {}
@@ -97,62 +100,79 @@ class LexicalRetriever:
         earlier: Sequence[str] = (),
     ) -> Retrieved:
         start_s = self._clock.monotonic()
-        k = min(max(k, 1), _MOST_PASSAGES)
-        asked = _Asked(query, earlier)
+        k = min(max(k, 1), MOST_PASSAGES)
         workspaces = [workspace for workspace in dict.fromkeys(workspace_ids) if scope.sees(workspace)]
+
+        def read(tx: Transaction) -> Retrieved:
+            found = self.search(tx, scope, workspaces, query, k=k, given=filter, earlier=earlier)
+            return self.compose(tx, scope, found, one_ranking(found.rankings), k=k)
+
+        result = await self.reading(read)
+        took_ms = round((self._clock.monotonic() - start_s) * 1000, 2)
+        return structs.replace(result, took_ms=took_ms, times_ms={"lexical": took_ms}, index=index_facts())
+
+    async def reading(self, read: Callable[[Transaction], T]) -> T:
+        """Raises RetrievalFailed for what is no error of ours."""
         try:
-            found = await self._store.read(lambda tx: self._read(tx, scope, workspaces, asked, k=k, given=filter))
+            return await self._store.read(read)
         except AntiphonError:
             raise
         except Exception as error:
             raise RetrievalFailed(
                 "The documents could not be searched. Try again; if it stays, run `antiphon doctor`."
             ) from error
-        took_ms = (self._clock.monotonic() - start_s) * 1000
-        return structs.replace(found, took_ms=round(took_ms, 2))
 
-    def _read(
-        self, tx: Transaction, scope: Scope, workspaces: Sequence[str], asked: _Asked, *, k: int, given: SearchFilter | None
-    ) -> Retrieved:
-        answer = _Answer()
+    def search(
+        self, tx: Transaction, scope: Scope, workspaces: Sequence[str], query: str, *, k: int, given: SearchFilter | None,
+        earlier: Sequence[str] = (),
+    ) -> LexicalFound:  # fmt: skip
+        """In a thread that reads. The rankings hold more than `k`, so that neighbours can be joined."""
+        asked = _Asked(query, earlier)
+        found = LexicalFound(asked)
         found_terms = [self._index.postings(tx, workspace_id, asked.lookups) for workspace_id in workspaces]
-        content = asked.own
         if not any(postings.get(term) for postings, _ in found_terms for term in asked.lookups):
-            asked.own = single_characters(content) or asked.all
-            found_terms = [
-                self._index.postings(tx, workspace_id, list(dict.fromkeys([*asked.own, *content]))) for workspace_id in workspaces
-            ]
+            asked.own = single_characters(found.content) or asked.all
+            lookups = list(dict.fromkeys([*asked.own, *found.content]))
+            found_terms = [self._index.postings(tx, workspace_id, lookups) for workspace_id in workspaces]
         for workspace_id, (postings, total) in zip(workspaces, found_terms, strict=True):
-            answer.count(postings, total)
+            found.count(postings, total)
             ranking = self._search(tx, scope, workspace_id, asked, postings, total, k=k, given=given)
             if ranking:
-                answer.rankings.append(ranking)
-        ranked = _one_ranking(answer.rankings)
+                found.rankings.append(ranking)
+        return found
+
+    def compose(
+        self, tx: Transaction, scope: Scope, found: LexicalFound, ranked: Sequence[ScoredChunk], *, k: int,
+        scores: Mapping[int, Scores] | None = None,
+    ) -> Retrieved:  # fmt: skip
+        """Passages of the best chunks, in rank order, and how well they cover the question. `scores`: of chunks, by id."""
         documents: dict[str, DocumentRow] = {}
         for scored in ranked:
             document_id = scored.chunk.document_id
             if document_id not in documents:
                 row = tx.get(DOCUMENTS, scope, document_id)
-                if row is not None:
+                if row is not None and row.deleted_at is None and row.version == scored.chunk.version:
                     documents[document_id] = row
         ranked = [scored for scored in ranked if scored.chunk.document_id in documents]
+        if scores is None:
+            scores = {each.chunk.chunk_id: Scores(lexical=round(each.score, 6)) for ranking in found.rankings for each in ranking}
         joined = join_neighbours(ranked, k=k, page_text=lambda chunk: _page_text(tx, scope, chunk))
         held: set[str] = set()
-        for found in joined:
-            held.update(found.tokens)
+        for each in joined:
+            held.update(each.tokens)
         nearest = dict.fromkeys(documents[scored.chunk.document_id].title or documents[scored.chunk.document_id].name
                                 for scored in ranked)  # fmt: skip
         return Retrieved(
-            passages=[_passage(found, documents[found.document_id]) for found in joined],
-            coverage=coverage_of(content, answer.weights, held), nearest=list(nearest)[:MOST_NEAREST], searched=answer.searched,
-            evidence=_evidence(content, asked, answer),
+            passages=[_passage(each, documents[each.document_id], scores.get(each.chunk_id, Scores())) for each in joined],
+            coverage=coverage_of(found.content, found.weights, held), nearest=list(nearest)[:MOST_NEAREST],
+            searched=found.searched, evidence=_evidence(found),
         )  # fmt: skip
 
     def _search(
         self, tx: Transaction, scope: Scope, workspace_id: str, asked: _Asked, postings: Mapping[str, int], total: int, *, k: int,
         given: SearchFilter | None,
     ) -> list[ScoredChunk]:  # fmt: skip
-        wanted = max(k * _CANDIDATES_PER_PASSAGE, CANDIDATES_WANTED)
+        wanted = max(k * CANDIDATES_PER_PASSAGE, CANDIDATES_WANTED)
         more = max(wanted, _CANDIDATES_TO_RESCORE)
         own = choose_terms({term: postings.get(term, 0) for term in asked.own}, total)
         rare = within_budget(own, postings, MOST_POSTINGS)
@@ -181,14 +201,15 @@ def within_budget(terms: Sequence[str], postings: Mapping[str, int], most_postin
     return chosen
 
 
-def _evidence(content: Sequence[str], asked: _Asked, answer: _Answer) -> float:
+def _evidence(found: LexicalFound) -> float:
     """Of the question alone; or, when it follows others, with their terms at their weight, whichever is more."""
-    own = {term: answer.rarities.get(term, 0.0) for term in content}
-    found = evidence_of(own, answer.rankings)
+    asked = found.asked
+    own = {term: found.rarities.get(term, 0.0) for term in found.content}
+    evidence = evidence_of(own, found.rankings)
     if not asked.turns:
-        return found
-    together = {term: answer.rarities.get(term, 0.0) * asked.weight_of(term) for term in asked.lookups}
-    return max(found, evidence_of(together, answer.rankings))
+        return evidence
+    together = {term: found.rarities.get(term, 0.0) * asked.weight_of(term) for term in asked.lookups}
+    return max(evidence, evidence_of(together, found.rankings))
 
 
 def choose_terms(postings: Mapping[str, int], total: int) -> list[str]:
@@ -213,7 +234,7 @@ def coverage_of(terms: list[str], weights: Mapping[str, float], held: set[str]) 
     return round(sum(weights.get(term, 0.0) for term in asked if term in held) / whole, 4)
 
 
-def _one_ranking(rankings: Sequence[list[ScoredChunk]]) -> list[ScoredChunk]:
+def one_ranking(rankings: Sequence[list[ScoredChunk]]) -> list[ScoredChunk]:
     """bm25 of different workspaces can't be compared: several rankings are fused by rank, one keeps its scores."""
     filled = [ranking for ranking in rankings if ranking]
     if len(filled) < 2:
@@ -223,17 +244,24 @@ def _one_ranking(rankings: Sequence[list[ScoredChunk]]) -> list[ScoredChunk]:
     return [ScoredChunk(chunk=by_id[chunk_id], score=score) for chunk_id, score in fused]
 
 
+def index_facts(*, embedder: str | None = None, reranker: str | None = None) -> dict[str, str | None]:
+    """`Retrieved.index`."""
+    return {"tokeniser": TOKENISER_VERSION, "embedder": embedder, "reranker": reranker}
+
+
 def _page_text(tx: Transaction, scope: Scope, scored: ScoredChunk) -> str | None:
     chunk = scored.chunk
     page = tx.get(PAGES, scope, f"{chunk.document_id}:{chunk.version}:{chunk.page}")
     return None if page is None else page.text
 
 
-def _passage(found: Found, document: DocumentRow) -> Passage:
+def _passage(found: Found, document: DocumentRow, scores: Scores) -> Passage:
+    if scores.fused is None and round(found.score, 6) != scores.lexical:
+        scores = structs.replace(scores, fused=round(found.score, 6))
     return Passage(
         chunk_id=found.chunk_id, workspace_id=document.workspace_id, document_id=document.id, version=found.version,
         title=document.title or document.name, media_type=document.media_type,
         page=found.page if keeps_page(found.anchor) else None, anchor=found.anchor, start=found.start, end=found.end,
         score=round(found.score, 6), text=found.text, heading_path=found.heading_path,
-        chunks=found.last - found.first + 1,
+        scores=scores, chunks=found.last - found.first + 1,
     )  # fmt: skip

@@ -35,6 +35,7 @@ from antiphon.core.runtime import Runtime, system_runtime
 from antiphon.core.tick import TickQueue
 from antiphon.flows.plan import plan
 from antiphon.ingest.blob_gate import BlobGate
+from antiphon.ingest.document_work import DocumentWork
 from antiphon.ingest.passwords import Passwords
 from antiphon.ingest.worker import ParserPool
 from antiphon.ingest.workers import IngestWorkers
@@ -53,6 +54,7 @@ from antiphon.library.web.crawls import Crawls
 from antiphon.library.web.fetching import PageFetcher
 from antiphon.library.workspaces import Workspaces
 from antiphon.models.discovery import LocalServer, find_local_servers
+from antiphon.models.embedder_choice import configured_embedders
 from antiphon.models.probe import ModelProbe
 from antiphon.models.registry import ConfiguredModels
 from antiphon.outgoing.allowance import Allowance
@@ -61,7 +63,6 @@ from antiphon.outgoing.guard import Guard
 from antiphon.plugins.manager import Plugins, load_plugins
 from antiphon.protocol.events import Event
 from antiphon.protocol.topics import workspace_topic
-from antiphon.retrieve.lexical import LexicalRetriever
 from antiphon.retrieve.whole_document import StoredDocuments
 from antiphon.runs.assistant import default_assistant
 from antiphon.runs.closing import Closing
@@ -74,6 +75,7 @@ from antiphon.runs.pacing import LoadGauge
 from antiphon.runs.recovery import recover_runs
 from antiphon.server.app import create_app
 from antiphon.server.bindings import API
+from antiphon.server.meaning_rooms import MeaningRooms
 from antiphon.server.metrics import Metrics, watch_event_loop_lag
 from antiphon.server.model_gate import ModelGate
 from antiphon.server.origins import OriginPolicy
@@ -148,7 +150,7 @@ class House:
         if self.stores.log.failing is not None:
             reasons.append("The event log can't be written to disk; it is tried again, and nothing is dropped.")
         reasons += [f"The plug-in {problem.plugin!r} was left out: {problem.message}" for problem in self.plugins.problems]
-        return reasons
+        return reasons + self.meaning.embedders.reasons()
 
     async def find_model_servers(self) -> list[LocalServer]:
         return await find_local_servers(self.runtime, own_ports={self.settings.port, self._port})
@@ -195,7 +197,13 @@ class House:
         box = SecretBox(lambda: secret_key(settings.data_dir, settings.secret_key, runtime.random), runtime.random)
         self.providers = Providers(stores.store, runtime, box, self.models)
         await self.providers.load()
-        self.retriever = LexicalRetriever(stores.store, stores.index, runtime)
+        embedders = configured_embedders(settings.embed, settings.rerank, runtime, data_dir=settings.data_dir)
+        self.meaning = MeaningRooms(
+            settings=settings, runtime=runtime, store=stores.store, jobs=stores.jobs, index=stores.index, vectors=stores.vectors,
+            embedders=embedders, on_event=self._publish_document,
+        )  # fmt: skip
+        self._closing.push_async_callback(self.meaning.close)
+        self.retriever = self.meaning.retriever
         self.ticks = TickQueue(runtime.scheduler)
         self.gauge = LoadGauge(runtime, lambda: stores.database.backlog)
         assistant = plan(default_assistant(), self.plugins.catalogue())
@@ -221,8 +229,11 @@ class House:
         self.workers = IngestWorkers(
             store=stores.store, jobs=stores.jobs, blobs=stores.blobs, index=stores.index, pool=self.parsers, settings=settings,
             runtime=runtime, on_event=self._publish_document, gate=self._gate, passwords=self.document_passwords,
+            vectors=stores.vectors, embedding=self.meaning.stage,
         )  # fmt: skip
-        self.documents = Documents(stores.store, stores.jobs, self.workers, runtime, stores.log.append)
+        self.documents = Documents(
+            stores.store, stores.jobs, DocumentWork(self.workers, self.meaning.workers), runtime, stores.log.append
+        )
         self._build_sources()
 
     def _build_sources(self) -> None:
@@ -265,8 +276,9 @@ class House:
             workspaces=self.workspaces, members=Members(stores.store, runtime, self.changes), documents=self.documents,
             crawls=self.crawls, watches=self.watches,
             pages=Pages(stores.store, stores.blobs, self.parsers, self.document_passwords), sessions=self.sessions, messages=Messages(stores.store),
-            retriever=self.retriever, models=self.models, providers=self.providers,
-            probe=ModelProbe(runtime, self.models.limits, self.models.gate), find_model_servers=self.find_model_servers, runs=self.runs, instance_id=runtime.ids.new("run"),
+            retriever=self.retriever, indexing=self.meaning.indexing, meaning=self.meaning.statuses, models=self.models,
+            providers=self.providers, probe=ModelProbe(runtime, self.models.limits, self.models.gate),
+            find_model_servers=self.find_model_servers, runs=self.runs, instance_id=runtime.ids.new("run"),
             message_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.messages_per_minute),
             login_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.logins_per_minute),
         )  # fmt: skip
@@ -321,6 +333,7 @@ class House:
         self._closing.callback(self.gauge.stop)
         await self.workers.start()
         self._closing.push_async_callback(self.workers.close)
+        self.meaning.start()
         await self.sync_workers.start()
         self._closing.push_async_callback(self.sync_workers.close)
         await self.workspaces.finish_deletions()
@@ -346,6 +359,7 @@ class House:
             self.metrics.runs_active = self.runs.active_count
             self.metrics.connections = self.hub.connection_count
             self.stores.log.evict_idle()
+            self.meaning.cache.evict_idle()
             if self.runtime.clock.monotonic() >= daily_s:
                 daily_s += DAY_S
                 try:

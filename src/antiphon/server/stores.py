@@ -18,6 +18,7 @@ from antiphon.storage.lock import FolderLock
 from antiphon.storage.records.sqlite import SqliteStore
 from antiphon.storage.restore import finish_restore
 from antiphon.storage.sqlite.database import FILE_NAME, Database
+from antiphon.storage.vectors.sqlite import SqliteVectorStore
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +30,7 @@ class Stores:
     jobs: SqliteJobQueue
     blobs: FileBlobStore
     index: SqliteLexicalIndex
+    vectors: SqliteVectorStore
 
     @classmethod
     async def open(cls, settings: Settings, runtime: Runtime) -> Stores:
@@ -45,7 +47,7 @@ class Stores:
             store = SqliteStore(database)
             return cls(
                 lock=lock, database=database, store=store, log=log, jobs=SqliteJobQueue(store, runtime=runtime),
-                blobs=FileBlobStore.at(folder / "blobs"), index=SqliteLexicalIndex(),
+                blobs=FileBlobStore.at(folder / "blobs"), index=SqliteLexicalIndex(), vectors=SqliteVectorStore(),
             )  # fmt: skip
         except BaseException:
             lock.release()

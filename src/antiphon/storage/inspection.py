@@ -17,8 +17,18 @@ from antiphon.storage.lexical.sqlite import SqliteLexicalIndex
 from antiphon.storage.records.sqlite import SqliteTransaction
 from antiphon.storage.sqlite.connections import connect_reader
 from antiphon.storage.sqlite.readers import consistent
+from antiphon.storage.vectors.sqlite import SqliteVectorStore
 
-PROBLEMS = ("orphan_chunks", "stale_chunks", "ghost_rows", "unindexed_chunks", "orphan_pages", "orphan_blobs", "missing_blobs")
+PROBLEMS = (
+    "orphan_chunks",
+    "stale_chunks",
+    "ghost_rows",
+    "unindexed_chunks",
+    "orphan_vectors",
+    "orphan_pages",
+    "orphan_blobs",
+    "missing_blobs",
+)
 
 
 _REFERRED = """
@@ -51,9 +61,9 @@ def inspect_storage(data_dir: Path) -> Inspection:
 
 
 def _inspect(connection: sqlite3.Connection, blobs: Path) -> Inspection:
-    counts = {
-        name: int(value) for name, value in SqliteLexicalIndex().statistics(SqliteTransaction(connection, writable=False)).items()
-    }
+    transaction = SqliteTransaction(connection, writable=False)
+    found = {**SqliteLexicalIndex().statistics(transaction), **SqliteVectorStore().statistics(transaction)}
+    counts = {name: int(value) for name, value in found.items()}
     for table in ("workspaces", "sessions", "messages", "runs", "documents", "pages"):
         counts[table] = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - a fixed list of names
     counts["orphan_pages"] = connection.execute(

@@ -14,20 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.access.identity import Identity
-from antiphon.config.settings import Ingest, Settings
+from antiphon.config.settings import Ingest, RerankServer, Settings
 from antiphon.core.errors import AntiphonError
 from antiphon.core.ids import UserId
 from antiphon.core.runtime import Runtime, system_runtime
 from antiphon.ingest.blob_gate import BlobGate
+from antiphon.ingest.document_work import DocumentWork
 from antiphon.ingest.passwords import Passwords
 from antiphon.ingest.worker import ParserPool
 from antiphon.ingest.workers import IngestWorkers
 from antiphon.library.arrivals import Added, Upload
 from antiphon.library.documents import Documents
 from antiphon.library.pages import Pages
+from antiphon.models.embedders import Embedders
 from antiphon.protocol.events import Event
-from antiphon.retrieve.lexical import LexicalRetriever
 from antiphon.retrieve.passage import Passage
+from antiphon.server.meaning_rooms import MeaningRooms
 from antiphon.storage.blobs.files import FileBlobStore
 from antiphon.storage.jobs.contract import Job
 from antiphon.storage.jobs.sqlite import SqliteJobQueue
@@ -36,6 +38,7 @@ from antiphon.storage.records.contract import Transaction
 from antiphon.storage.records.rows import DOCUMENTS, WORKSPACES, DocumentRow, WorkspaceRow
 from antiphon.storage.records.sqlite import SqliteStore
 from antiphon.storage.sqlite.database import Database
+from antiphon.storage.vectors.sqlite import SqliteVectorStore
 from antiphon.testing.conformance.scopes import EVERYTHING
 
 WORKSPACE = "ws_1"
@@ -52,16 +55,20 @@ class IngestHouse:
     workers: IngestWorkers
     pool: ParserPool
     gate: BlobGate
+    vectors: SqliteVectorStore
+    meaning: MeaningRooms
     library: Documents
     pages: Pages
     events: list[tuple[str, Event]] = field(default_factory=list[tuple[str, Event]])
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, folder: Path, limits: Ingest | None = None) -> AsyncGenerator[IngestHouse]:
+    async def open(
+        cls, folder: Path, limits: Ingest | None = None, embedders: Embedders | None = None, rerank: RerankServer | None = None
+    ) -> AsyncGenerator[IngestHouse]:
         """Workers run; the workspace is there."""
         runtime = system_runtime()
-        settings = Settings(data_dir=folder, ingest=limits or Ingest(workers=2, timeout_s=20))
+        settings = Settings(data_dir=folder, ingest=limits or Ingest(workers=2, timeout_s=20), rerank=rerank or RerankServer())
         pool = ParserPool(settings, runtime)
         pool.start()
         store = SqliteStore(Database.open(folder / "antiphon.db", runtime=runtime))
@@ -69,21 +76,34 @@ class IngestHouse:
         blobs = FileBlobStore.at(folder / "blobs")
         index, gate, passwords = SqliteLexicalIndex(), BlobGate(), Passwords()
         events: list[tuple[str, Event]] = []
+
+        def tell(workspace: str, event: Event) -> None:
+            events.append((workspace, event))
+
+        vectors = SqliteVectorStore()
+        meaning = MeaningRooms(
+            settings=settings, runtime=runtime, store=store, jobs=jobs, index=index, vectors=vectors,
+            embedders=embedders or Embedders({}, runtime), on_event=tell,
+        )  # fmt: skip
         workers = IngestWorkers(
             store=store, jobs=jobs, blobs=blobs, index=index, pool=pool, settings=settings, runtime=runtime,
-            on_event=lambda workspace, event: events.append((workspace, event)), gate=gate, passwords=passwords,
+            on_event=tell, gate=gate, passwords=passwords, vectors=vectors, embedding=meaning.stage,
         )  # fmt: skip
-        library = Documents(store, jobs, workers, runtime, lambda _topics, event: events.append((WORKSPACE, event)))
+        library = Documents(
+            store, jobs, DocumentWork(workers, meaning.workers), runtime, lambda _topics, event: events.append((WORKSPACE, event))
+        )
         house = cls(
             runtime=runtime, store=store, jobs=jobs, blobs=blobs, index=index, workers=workers, pool=pool, gate=gate,
-            library=library, pages=Pages(store, blobs, pool, passwords), events=events,
+            vectors=vectors, meaning=meaning, library=library, pages=Pages(store, blobs, pool, passwords), events=events,
         )  # fmt: skip
         row = WorkspaceRow(id=WORKSPACE, slug="w", name="W", created_at=0.0)
         await store.write(lambda tx: tx.insert(WORKSPACES, row) if tx.get(WORKSPACES, EVERYTHING, WORKSPACE) is None else None)
         await workers.start()
+        meaning.start()
         try:
             yield house
         finally:
+            await meaning.close()
             await workers.close()
             await pool.close()
             await store.close()
@@ -162,8 +182,7 @@ class IngestHouse:
         return [job for job in await self.jobs.list() if job.state in {"queued", "running"}]
 
     async def search(self, query: str) -> list[Passage]:
-        retriever = LexicalRetriever(self.store, self.index, self.runtime)
-        return (await retriever.retrieve(EVERYTHING, [WORKSPACE], query, k=5)).passages
+        return (await self.meaning.retriever.retrieve(EVERYTHING, [WORKSPACE], query, k=5)).passages
 
     async def delete(self, document_id: str) -> None:
         """As the library does, without its events."""
@@ -175,7 +194,8 @@ class IngestHouse:
         await self.store.write(mark)
 
     async def statistics(self) -> dict[str, Any]:
-        return await self.store.read(self.index.statistics)
+        """Of both indexes."""
+        return await self.store.read(lambda tx: {**self.index.statistics(tx), **self.vectors.statistics(tx)})
 
 
 def person(user: str = "usr_1") -> Identity:

@@ -33,20 +33,26 @@ from antiphon.library.watching.watches import Watches
 from antiphon.library.web.crawls import Crawls
 from antiphon.library.workspaces import Workspaces
 from antiphon.models.discovery import LocalServer
+from antiphon.models.embedders import Embedders
 from antiphon.models.probe import ModelProbe
 from antiphon.models.provider import ModelLimits, ProviderSpec
+from antiphon.protocol.topics import workspace_topic
 from antiphon.retrieve.passage import Passage, Retrieved
 from antiphon.runs.engine import Question, RunEngine
 from antiphon.runs.live import LiveRun
+from antiphon.server.meaning_rooms import MeaningRooms
 from antiphon.storage.blobs.contract import BlobStore
 from antiphon.storage.blobs.memory import MemoryBlobStore
 from antiphon.storage.event_log.memory import MemoryEventLog
 from antiphon.storage.jobs.contract import JobQueue
 from antiphon.storage.jobs.memory import MemoryJobQueue
 from antiphon.storage.lexical.contract import SearchFilter
+from antiphon.storage.lexical.sqlite import SqliteLexicalIndex
 from antiphon.storage.records.contract import Store
 from antiphon.storage.records.memory import MemoryStore
 from antiphon.storage.records.rows import DOCUMENTS, RunRow
+from antiphon.storage.vectors.memory import MemoryVectorStore
+from antiphon.storage.vectors.sqlite import SqliteVectorStore
 from antiphon.testing.models import ScriptedChat, ScriptedModels
 from antiphon.testing.simulated import simulated_runtime
 
@@ -196,6 +202,11 @@ def services_on(
     changes = AccessChanges()
     log = MemoryEventLog(runtime=runtime)
     crawls = Crawls(store, jobs, runtime, settings, log.append)
+    meaning = MeaningRooms(
+        settings=settings, runtime=runtime, store=store, jobs=jobs, index=SqliteLexicalIndex(),
+        vectors=MemoryVectorStore() if isinstance(store, MemoryStore) else SqliteVectorStore(),
+        embedders=Embedders({}, runtime), on_event=lambda workspace_id, event: log.append([workspace_topic(workspace_id)], event),
+    )  # fmt: skip
     return Services(
         settings=settings, runtime=runtime, store=store, blobs=blobs, log=log, jobs=jobs, changes=changes,
         accounts=Accounts(
@@ -212,7 +223,7 @@ def services_on(
         pages=Pages(store, blobs, BlankPages()),
         sessions=Sessions(store, runtime, log.append, changes),
         messages=Messages(store),
-        retriever=TitleRetriever(store),
+        retriever=TitleRetriever(store), indexing=meaning.indexing, meaning=meaning.statuses,
         models=ScriptedModels({"scripted": ScriptedChat(runtime)}),
         providers=Providers(store, runtime, SecretBox(lambda: b"of a test" * 8, runtime.random), QuietRegistry()),
         probe=ModelProbe(runtime, ModelLimits()),

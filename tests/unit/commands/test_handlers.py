@@ -269,7 +269,8 @@ async def test_models(house: House):
         "id": "scripted", "provider": "scripted", "kind": "scripted", "label": "scripted", "context_window": None,
         "capabilities": [], "default": True, "available": True, "reason": None,
     }  # fmt: skip
-    assert listed == {"items": [item], "next_cursor": None, "default": "scripted"}
+    meaning = {"embedders": [], "default": None, "absent": "", "reranker": None, "reranker_absent": ""}
+    assert listed == {"items": [item], "next_cursor": None, "default": "scripted", "meaning": meaning}
 
 
 async def test_a_held_identity_is_asked_at_every_call(house: House):

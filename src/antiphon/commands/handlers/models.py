@@ -24,7 +24,8 @@ async def model_list(call: Call[Services], payload: Nothing) -> Result:
     del payload
     models = call.services.models
     call.services.providers.look_again()
-    return {"items": [model_json(info) for info in models.list()], "next_cursor": None, "default": models.resolve(None)[0]}
+    items = [model_json(info) for info in models.list()]
+    return {"items": items, "next_cursor": None, "default": models.resolve(None)[0], "meaning": call.services.meaning()}
 
 
 def model_json(info: ModelInfo) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import to_builtins
+
 from antiphon.commands.payloads.workspaces import Search
 from antiphon.commands.services import Services
 from antiphon.commands.table import Call, Command, Result, Right
@@ -17,14 +19,17 @@ async def search(call: Call[Services], payload: Search) -> Result:
     found = await call.services.retriever.retrieve(
         call.reach, [workspace.id], payload.query, k=payload.k or workspace.k, filter=narrowed
     )
-    return {"passages": [_passage_json(passage) for passage in found.passages], "took_ms": found.took_ms, "mode": found.mode}
+    return {
+        "passages": [_passage_json(passage) for passage in found.passages], "took_ms": found.took_ms, "mode": found.mode,
+        "notes": found.notes, "times_ms": found.times_ms,
+    }  # fmt: skip
 
 
 def _passage_json(passage: Passage) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "chunk_id": passage.chunk_id, "document_id": passage.document_id, "version": passage.version, "title": passage.title,
         "start": passage.start, "end": passage.end, "score": passage.score, "text": passage.text,
-        "heading_path": passage.heading_path,
+        "heading_path": passage.heading_path, "scores": to_builtins(passage.scores),
     }  # fmt: skip
     if passage.page is not None:
         shown["page"] = passage.page

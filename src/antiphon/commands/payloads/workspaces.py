@@ -47,6 +47,20 @@ class WorkspaceUpdate(Payload):
     fallbacks: Fallbacks | UnsetType | None = UNSET
 
 
+ChunkCharacters = Annotated[int, Meta(ge=100, le=8000)]
+OverlapCharacters = Annotated[int, Meta(ge=0, le=2000)]
+EmbedderId = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class IndexUpdate(Payload):
+    """None: the server's own setting."""
+
+    workspace_id: Id
+    chunk_characters: ChunkCharacters | UnsetType | None = UNSET
+    overlap_characters: OverlapCharacters | UnsetType | None = UNSET
+    embedder: EmbedderId | UnsetType | None = UNSET
+
+
 class MemberList(Paged, kw_only=True):
     workspace_id: Id
 

@@ -35,11 +35,12 @@ MOST_MERGED_PAGES: Final = 64
 MOST_SEGMENTS: Final = 64
 """Of one level; more are merged at once, however long it takes."""
 
-_COLUMNS: Final = (
+# The names without an underscore are for the vectors beside it (storage/vectors/sqlite.py), which join to the same live chunks.
+CHUNK_COLUMNS: Final = (
     'c.chunk_id, c.document_id, c.workspace_id, c.version, c.ordinal, c.page, c.anchor, c.start, c."end", c.text, '
     "c.heading_path, c.tokeniser_version, c.tokens"
 )
-_LIVE: Final = "d.deleted_at IS NULL AND d.searchable AND d.version = c.version AND d.workspace_id = c.workspace_id"
+LIVE: Final = "d.deleted_at IS NULL AND d.searchable AND d.version = c.version AND d.workspace_id = c.workspace_id"
 
 
 def _own(transaction: Transaction) -> SqliteTransaction:
@@ -48,7 +49,7 @@ def _own(transaction: Transaction) -> SqliteTransaction:
     return transaction
 
 
-def _connection(transaction: Transaction) -> sqlite3.Connection:
+def connection_of(transaction: Transaction) -> sqlite3.Connection:
     return _own(transaction).connection
 
 
@@ -59,7 +60,7 @@ class SqliteLexicalIndex:
         self._frequencies = DocumentFrequencies()
 
     def add(self, transaction: Transaction, chunks: Sequence[Chunk], *, go_on: Callable[[], bool] | None = None) -> list[int]:
-        connection = _connection(transaction)
+        connection = connection_of(transaction)
         ids: list[int] = []
         tables: dict[str, str] = {}
         for chunk in chunks:
@@ -89,7 +90,7 @@ class SqliteLexicalIndex:
         return ids
 
     def remove(self, transaction: Transaction, document_id: str, *, version: int | None = None, limit: int | None = None) -> int:
-        connection = _connection(transaction)
+        connection = connection_of(transaction)
         rows = connection.execute(
             "SELECT chunk_id, workspace_id, tokens FROM chunks "
             "WHERE document_id = ?1 AND (?2 IS NULL OR version = ?2) ORDER BY chunk_id LIMIT ?3",
@@ -119,22 +120,22 @@ class SqliteLexicalIndex:
         k: int,
         filter: SearchFilter | None = None,  # noqa: A002 - the contract's name
     ) -> list[ScoredChunk]:
-        connection = _connection(transaction)
+        connection = connection_of(transaction)
         match = _match(terms)
         if not match or k < 1 or not scope.sees(workspace_id):
             return []
         table = _existing_table(connection, workspace_id)
         if table is None:
             return []
-        condition, values = _filter_condition(filter)
+        condition, values = filter_condition(filter)
         # FTS5 hands its rows over best first (ORDER BY rank), so the joins run only until k live ones were seen.
         rows = connection.execute(
-            f"SELECT {_COLUMNS}, f.rank FROM {table} f CROSS JOIN chunks c ON c.chunk_id = f.rowid "  # noqa: S608
-            f"CROSS JOIN documents d ON d.id = c.document_id WHERE {table} MATCH ? AND c.workspace_id = ? AND {_LIVE}"
+            f"SELECT {CHUNK_COLUMNS}, f.rank FROM {table} f CROSS JOIN chunks c ON c.chunk_id = f.rowid "  # noqa: S608
+            f"CROSS JOIN documents d ON d.id = c.document_id WHERE {table} MATCH ? AND c.workspace_id = ? AND {LIVE}"
             f"{condition} ORDER BY f.rank LIMIT ?",
             (match, workspace_id, *values, k),
         ).fetchall()
-        return [ScoredChunk(chunk=_chunk(row), score=-row[-1]) for row in rows]
+        return [ScoredChunk(chunk=chunk_of_row(row), score=-row[-1]) for row in rows]
 
     def postings(self, transaction: Transaction, workspace_id: str, terms: Sequence[str]) -> tuple[dict[str, int], int]:
         own = _own(transaction)
@@ -147,31 +148,31 @@ class SqliteLexicalIndex:
         return self._frequencies.of(connection, workspace_id, table, terms)
 
     def chunks_of(self, transaction: Transaction, scope: Scope, document_id: str) -> list[Chunk]:
-        rows = _connection(transaction).execute(
-            f"SELECT {_COLUMNS} FROM chunks c JOIN documents d ON d.id = c.document_id "  # noqa: S608
-            f"WHERE c.document_id = ? AND {_LIVE} ORDER BY c.ordinal",
+        rows = connection_of(transaction).execute(
+            f"SELECT {CHUNK_COLUMNS} FROM chunks c JOIN documents d ON d.id = c.document_id "  # noqa: S608
+            f"WHERE c.document_id = ? AND {LIVE} ORDER BY c.ordinal",
             (document_id,),
         )
-        return [chunk for chunk in map(_chunk, rows) if scope.sees(chunk.workspace_id)]
+        return [chunk for chunk in map(chunk_of_row, rows) if scope.sees(chunk.workspace_id)]
 
     def get(self, transaction: Transaction, scope: Scope, chunk_id: int) -> Chunk | None:
         row = (
-            _connection(transaction)
+            connection_of(transaction)
             .execute(
-                f"SELECT {_COLUMNS} FROM chunks c JOIN documents d ON d.id = c.document_id "  # noqa: S608
-                f"WHERE c.chunk_id = ? AND {_LIVE}",
+                f"SELECT {CHUNK_COLUMNS} FROM chunks c JOIN documents d ON d.id = c.document_id "  # noqa: S608
+                f"WHERE c.chunk_id = ? AND {LIVE}",
                 (chunk_id,),
             )
             .fetchone()
         )
         if row is None:
             return None
-        chunk = _chunk(row)
+        chunk = chunk_of_row(row)
         return chunk if scope.sees(chunk.workspace_id) else None
 
     def statistics(self, transaction: Transaction) -> dict[str, Any]:
         """`orphan_chunks`: without a document row; `unindexed_chunks`, `ghost_rows`: in only one of chunks and index."""
-        connection = _connection(transaction)
+        connection = connection_of(transaction)
 
         def count(statement: str, *values: object) -> int:
             return int(connection.execute(statement, values).fetchone()[0])
@@ -245,7 +246,7 @@ def _match(terms: Sequence[str]) -> str:
     )
 
 
-def _filter_condition(given: SearchFilter | None) -> tuple[str, list[str]]:
+def filter_condition(given: SearchFilter | None) -> tuple[str, list[str]]:
     """Lists go in as one JSON value each: no limit on their length, no statement per length."""
     condition, values = "", list[str]()
     if given is None:
@@ -269,7 +270,7 @@ def _filter_condition(given: SearchFilter | None) -> tuple[str, list[str]]:
     return condition, values
 
 
-def _chunk(row: Sequence[Any]) -> Chunk:
+def chunk_of_row(row: Sequence[Any]) -> Chunk:
     return Chunk(
         chunk_id=row[0], document_id=row[1], workspace_id=row[2], version=row[3], ordinal=row[4], page=row[5], anchor=row[6],
         start=row[7], end=row[8], text=row[9], heading_path=msgspec.json.decode(row[10]), tokeniser_version=row[11], tokens=row[12],

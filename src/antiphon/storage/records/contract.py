@@ -106,4 +106,5 @@ _UNIQUE: dict[str, tuple[tuple[str, ...], ...]] = {
     "logins": (("secret_hash",),),
     "flows": (("workspace_id", "slug"),),
     "providers": (("slug",),),
+    "spaces": (("workspace_id", "fingerprint"),),
 }

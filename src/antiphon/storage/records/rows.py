@@ -333,6 +333,39 @@ class ProviderRow(Row, frozen=True, kw_only=True):
     updated_at: float
 
 
+class SpaceRow(Row, frozen=True, kw_only=True):
+    """The vectors that one embedder made for one workspace (storage/vectors). `embedding`: models.embedding.EmbeddingSpace.
+    One space serves; one may be building; those leaving are removed by a job. `removals`: see vectors.contract.SpaceState."""
+
+    workspace_id: str
+    embedder: str
+    label: str
+    fingerprint: str
+    dimension: int
+    embedding: dict[str, Any]
+    state: Literal["serving", "building", "leaving"] = "building"
+    removals: int = 0
+    created_at: float
+
+
+class IndexSettingsRow(Row, frozen=True, kw_only=True):
+    """How a workspace is indexed, where that differs from the server's settings (None). `id` is the workspace's. `embedder`: `none`,
+    or the id of one. `halted`: re-indexing was cancelled and waits to be started again."""
+
+    workspace_id: str
+    chunk_characters: int | None = None
+    overlap_characters: int | None = None
+    embedder: str | None = None
+    halted: bool = False
+
+
+class RecipeRow(Row, frozen=True, kw_only=True):
+    """What the chunks of a document's present version were made by: chunker, tokeniser, sizes. `id` is the document's."""
+
+    workspace_id: str
+    recipe: str
+
+
 class Owner(Enum):
     """How a Scope decides on a row."""
 
@@ -379,7 +412,10 @@ WATCH_FILES = Table(name="watch_files", row=WatchFileRow, owner=Owner.WORKSPACE)
 OUTBOX = Table(name="outbox", row=OutboxRow, owner=Owner.SERVER)
 FLOWS = Table(name="flows", row=FlowRow, owner=Owner.WORKSPACE)
 PROVIDERS = Table(name="providers", row=ProviderRow, owner=Owner.SERVER)
+SPACES = Table(name="spaces", row=SpaceRow, owner=Owner.WORKSPACE)
+INDEX_SETTINGS = Table(name="index_settings", row=IndexSettingsRow, owner=Owner.WORKSPACE)
+RECIPES = Table(name="recipes", row=RecipeRow, owner=Owner.WORKSPACE)
 TABLES: tuple[Table[Any], ...] = (
     USERS, LOGINS, KEYS, WORKSPACES, MEMBERS, SESSIONS, MESSAGES, RUNS, COMMANDS, DOCUMENTS, PAGES, LAYOUTS, REPLACEMENTS,
-    WEB_PAGES, CRAWLS, CRAWL_PAGES, WATCHES, WATCH_FILES, OUTBOX, FLOWS, PROVIDERS,
+    WEB_PAGES, CRAWLS, CRAWL_PAGES, WATCHES, WATCH_FILES, OUTBOX, FLOWS, PROVIDERS, SPACES, INDEX_SETTINGS, RECIPES,
 )  # fmt: skip

@@ -32,7 +32,7 @@ from antiphon.storage.records import rows
 from antiphon.storage.records.columns import ColumnKind, columns_of
 from antiphon.storage.records.contract import unique_columns
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The schema's present revision; equal to the newest in migrations/versions (tested)."""
 
 _TYPES: dict[ColumnKind, type[TypeEngine[Any]]] = {
@@ -67,6 +67,7 @@ _ASKED: dict[str, tuple[tuple[str, ...], ...]] = {
     "watches": (("workspace_id", "created_at", "id"), ("next_due",)),
     "watch_files": (("watch_id",),),
     "outbox": (("created_at",),),
+    "recipes": (("workspace_id", "recipe"),),
 }
 """What is looked up often, beside ids and unique columns."""
 
@@ -138,6 +139,19 @@ LEXICAL_TABLES: Final = Table(
     "lexical_tables", metadata,
     Column("workspace_id", Text, primary_key=True, nullable=False),
     Column("number", Integer, nullable=False, unique=True),
+)  # fmt: skip
+VECTORS: Final = Table(
+    "vectors", metadata,
+    Column("id", Integer, primary_key=True, nullable=False),
+    Column("space_id", Text, nullable=False),
+    Column("chunk_id", Integer, nullable=False),
+    Column("document_id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("half", LargeBinary, nullable=False),
+    Index("unique_vectors_chunk_id_space_id", "chunk_id", "space_id", unique=True),
+    Index("by_vectors_space_id", "space_id"),
+    Index("by_vectors_document_id_version", "document_id", "version"),
+    sqlite_autoincrement=True,
 )  # fmt: skip
 LOG_BATCHES: Final = Table(
     "log_batches", metadata,
