@@ -11,10 +11,13 @@ from antiphon.commands.handlers import (
     documents,
     keys,
     models,
+    queue,
+    replays,
     search,
     sessions,
     simple_profile,
     sources,
+    versions,
     workspaces,
 )
 from antiphon.commands.services import Services
@@ -32,6 +35,9 @@ def all_commands() -> list[Command[Any, Services]]:
         *sessions.COMMANDS,
         *models.COMMANDS,
         *chat.COMMANDS,
+        *versions.COMMANDS,
+        *queue.COMMANDS,
+        *replays.COMMANDS,
         *simple_profile.COMMANDS,
     ]
 

@@ -24,6 +24,8 @@ from antiphon.library.workspaces import Workspaces
 from antiphon.models.chat import ChatModels
 from antiphon.retrieve.passage import Retriever
 from antiphon.runs.engine import RunEngine
+from antiphon.runs.replay import Replays
+from antiphon.runs.waiting import WaitingQuestions
 from antiphon.storage.blobs.contract import BlobStore
 from antiphon.storage.event_log.contract import EventLog
 from antiphon.storage.jobs.contract import JobQueue
@@ -53,6 +55,8 @@ class Services:
     retriever: Retriever
     models: ChatModels
     runs: RunEngine
+    replays: Replays
+    waiting: WaitingQuestions
     message_rate: TokenBuckets
     login_rate: TokenBuckets
     instance_id: str

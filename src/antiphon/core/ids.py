@@ -19,7 +19,24 @@ JobId = NewType("JobId", str)
 ConnectionId = NewType("ConnectionId", str)
 
 Prefix = Literal[
-    "usr", "ws", "doc", "ses", "msg", "run", "key", "job", "con", "req", "evt", "log", "lgn", "call", "src", "flow", "sug", "crl",
+    "usr",
+    "ws",
+    "doc",
+    "ses",
+    "msg",
+    "run",
+    "key",
+    "job",
+    "con",
+    "req",
+    "evt",
+    "log",
+    "lgn",
+    "call",
+    "src",
+    "flow",
+    "sug",
+    "crl",
     "wat",
 ]
 

@@ -19,11 +19,11 @@ from antiphon.core.runtime import Runtime
 from antiphon.retrieve.evidence import CANDIDATES_WANTED, evidence_of, rarity
 from antiphon.retrieve.fusion import fuse_rankings
 from antiphon.retrieve.neighbours import Found, join_neighbours
-from antiphon.retrieve.passage import Passage, Retrieved
+from antiphon.retrieve.passage import Passage, Retrieved, Scores
 from antiphon.retrieve.scoring import rescored, term_scores
 from antiphon.storage.lexical.anchor_ranges import keeps_page
 from antiphon.storage.lexical.contract import LexicalIndex, ScoredChunk, SearchFilter
-from antiphon.storage.lexical.tokens import content_terms, query_terms, single_characters
+from antiphon.storage.lexical.tokens import TOKENISER_VERSION, content_terms, query_terms, single_characters
 from antiphon.storage.records.contract import Store, Transaction
 from antiphon.storage.records.rows import DOCUMENTS, PAGES, DocumentRow
 
@@ -109,7 +109,10 @@ class LexicalRetriever:
                 "The documents could not be searched. Try again; if it stays, run `antiphon doctor`."
             ) from error
         took_ms = (self._clock.monotonic() - start_s) * 1000
-        return structs.replace(found, took_ms=round(took_ms, 2))
+        return structs.replace(
+            found, took_ms=round(took_ms, 2), times_ms={"lexical": round(took_ms, 2)},
+            index={"tokeniser": TOKENISER_VERSION, "embedder": None, "reranker": None},
+        )  # fmt: skip
 
     def _read(
         self, tx: Transaction, scope: Scope, workspaces: Sequence[str], asked: _Asked, *, k: int, given: SearchFilter | None
@@ -128,6 +131,7 @@ class LexicalRetriever:
             if ranking:
                 answer.rankings.append(ranking)
         ranked = _one_ranking(answer.rankings)
+        lexical = {scored.chunk.chunk_id: scored.score for ranking in answer.rankings for scored in ranking}
         documents: dict[str, DocumentRow] = {}
         for scored in ranked:
             document_id = scored.chunk.document_id
@@ -143,7 +147,7 @@ class LexicalRetriever:
         nearest = dict.fromkeys(documents[scored.chunk.document_id].title or documents[scored.chunk.document_id].name
                                 for scored in ranked)  # fmt: skip
         return Retrieved(
-            passages=[_passage(found, documents[found.document_id]) for found in joined],
+            passages=[_passage(found, documents[found.document_id], lexical.get(found.chunk_id)) for found in joined],
             coverage=coverage_of(content, answer.weights, held), nearest=list(nearest)[:MOST_NEAREST], searched=answer.searched,
             evidence=_evidence(content, asked, answer),
         )  # fmt: skip
@@ -229,11 +233,14 @@ def _page_text(tx: Transaction, scope: Scope, scored: ScoredChunk) -> str | None
     return None if page is None else page.text
 
 
-def _passage(found: Found, document: DocumentRow) -> Passage:
+def _passage(found: Found, document: DocumentRow, lexical: float | None) -> Passage:
+    scores = Scores(
+        lexical=None if lexical is None else round(lexical, 6), fused=None if found.score == lexical else round(found.score, 6)
+    )
     return Passage(
         chunk_id=found.chunk_id, workspace_id=document.workspace_id, document_id=document.id, version=found.version,
         title=document.title or document.name, media_type=document.media_type,
         page=found.page if keeps_page(found.anchor) else None, anchor=found.anchor, start=found.start, end=found.end,
-        score=round(found.score, 6), text=found.text, heading_path=found.heading_path,
+        score=round(found.score, 6), text=found.text, heading_path=found.heading_path, scores=scores,
         chunks=found.last - found.first + 1,
     )  # fmt: skip

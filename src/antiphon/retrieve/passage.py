@@ -12,6 +12,17 @@ from antiphon.retrieve.evidence import LEAST_EVIDENCE
 from antiphon.storage.lexical.contract import SearchFilter
 
 
+class Scores(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a passage was found. None: that way of searching did not look, or did not find it. Each is comparable only with
+    its own kind in one retrieval: `lexical` is bm25, `dense` a similarity, `rerank` the cross-encoder's, `fused` the sum
+    that the order was made of before reranking."""
+
+    lexical: float | None = None
+    dense: float | None = None
+    rerank: float | None = None
+    fused: float | None = None
+
+
 class Passage(Struct, frozen=True, kw_only=True):
     """`start`, `end`: code points in the stored text of `page` (1-based), half open; `text` is exactly that range. `chunks`:
     how many neighbours it was joined from."""
@@ -30,12 +41,14 @@ class Passage(Struct, frozen=True, kw_only=True):
     text: str
     heading_path: list[str] = []
     chunks: int = 1
+    scores: Scores = Scores()
 
 
 class Retrieved(Struct, frozen=True, kw_only=True):
     """`coverage`: idf-weighted share of the question's terms that the passages hold, 0..1. `nearest`: titles to name in
     a refusal. `searched`: chunks that were searchable. `evidence`: whether the passages speak of what was asked (see
-    retrieve/evidence.py); None: the retriever can't tell."""
+    retrieve/evidence.py); None: the retriever can't tell. `times_ms`: of its parts (`lexical`, `dense`, `rerank`, ...).
+    `index`: what made the index that was asked (`tokeniser`, `embedder`, `reranker`); None: not there."""
 
     passages: list[Passage]
     coverage: float
@@ -43,6 +56,8 @@ class Retrieved(Struct, frozen=True, kw_only=True):
     searched: int = 0
     took_ms: float = 0.0
     mode: str = "lexical"
+    times_ms: dict[str, float] = {}
+    index: dict[str, str | None] = {}
     evidence: float | None = None
 
     @property

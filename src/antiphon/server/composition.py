@@ -62,8 +62,11 @@ from antiphon.runs.assistant import default_assistant
 from antiphon.runs.engine import RunEngine, RunLimits
 from antiphon.runs.executor import Executor
 from antiphon.runs.nodes import builtin
+from antiphon.runs.output_cache import OutputCache
 from antiphon.runs.pacing import LoadGauge
 from antiphon.runs.recovery import recover_runs
+from antiphon.runs.replay import Replays
+from antiphon.runs.waiting import WaitingQuestions
 from antiphon.server.app import create_app
 from antiphon.server.bindings import API
 from antiphon.server.metrics import Metrics, watch_event_loop_lag
@@ -118,6 +121,7 @@ class House:
 
     async def close(self, *, grace_s: float = 0.0) -> None:
         """Ends runs (those that need longer than `grace_s` are sealed as interrupted), sockets, workers, then the stores."""
+        await self.waiting.close()
         await self.runs.shutdown(grace_s=grace_s)
         await self.hub.stop()
         await self._closing.aclose()
@@ -179,7 +183,7 @@ class House:
         self.gauge = LoadGauge(runtime, lambda: stores.database.backlog)
         assistant = plan(default_assistant(), self.plugins.catalogue())
         self.runs = RunEngine(
-            store=stores.store, log=stores.log, executor=Executor(self.plugins.implementations(), runtime),
+            store=stores.store, log=stores.log, executor=Executor(self.plugins.implementations(), runtime, cache=self._cache()),
             plan=lambda _workspace: assistant, retriever=self.retriever, models=self.models, runtime=runtime, ticks=self.ticks,
             documents=StoredDocuments(stores.store, stores.index),
             gauge=self.gauge, metrics=MeteredRuns(self.metrics),
@@ -187,6 +191,14 @@ class House:
                 max_runs=settings.runs.max, timeout_s=settings.run.timeout_s, checkpoint_s=settings.runs.checkpoint_s
             ),
         )  # fmt: skip
+
+    def _cache(self) -> OutputCache | None:
+        settings, store = self.settings.runs, self.stores.store
+        if not settings.cache_entries:
+            return None
+        return OutputCache(
+            max_entries=settings.cache_entries, max_bytes=settings.cache_bytes, index_version=lambda: store.document_changes
+        )
 
     def _build_library(self) -> None:
         settings, runtime, stores = self.settings, self.runtime, self.stores
@@ -229,13 +241,21 @@ class House:
 
     def _build_commands(self) -> None:
         settings, runtime, stores = self.settings, self.runtime, self.stores
+        owner = runtime.ids.new("run")
+        self.waiting = WaitingQuestions(
+            store=stores.store, log=stores.log, engine=self.runs, models=self.models, memberships=self.accounts, runtime=runtime,
+            history_messages=settings.runs.history_messages, owner=owner,
+        )  # fmt: skip
         self.services = Services(
             settings=settings, runtime=runtime, store=stores.store, blobs=stores.blobs, log=stores.log, jobs=stores.jobs,
             changes=self.changes, accounts=self.accounts, tickets=self.tickets, sign_in_links=self.sign_in_links,
             workspaces=self.workspaces, members=Members(stores.store, runtime, self.changes), documents=self.documents,
             crawls=self.crawls, watches=self.watches,
             pages=Pages(stores.store, stores.blobs, self.parsers, self.document_passwords), sessions=self.sessions, messages=Messages(stores.store),
-            retriever=self.retriever, models=self.models, runs=self.runs, instance_id=runtime.ids.new("run"),
+            retriever=self.retriever, models=self.models, runs=self.runs, instance_id=owner, waiting=self.waiting,
+            replays=Replays(
+                store=stores.store, chunk_of=stores.index.get, catalogue=self.plugins.catalogue(), runtime=runtime, owner=owner
+            ),
             message_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.messages_per_minute),
             login_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.logins_per_minute),
         )  # fmt: skip
@@ -299,6 +319,7 @@ class House:
         if self.settings.sample:
             await add_sample_workspace(self, wait_s=SAMPLE_WAIT_S)
         self.hub.start()
+        await self.waiting.load()
 
     async def _care(self) -> None:
         """What has to be done from time to time: old rings leave memory, gauges are read."""

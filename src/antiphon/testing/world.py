@@ -5,7 +5,7 @@ Runs, retrieval and page pictures are fakes that answer without doing anything. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -30,9 +30,13 @@ from antiphon.library.pages import Pages
 from antiphon.library.watching.watches import Watches
 from antiphon.library.web.crawls import Crawls
 from antiphon.library.workspaces import Workspaces
+from antiphon.plugins.manager import load_plugins
 from antiphon.retrieve.passage import Passage, Retrieved
 from antiphon.runs.engine import Question, RunEngine
 from antiphon.runs.live import LiveRun
+from antiphon.runs.nodes import builtin
+from antiphon.runs.replay import Replays
+from antiphon.runs.waiting import WaitingQuestions
 from antiphon.storage.blobs.contract import BlobStore
 from antiphon.storage.blobs.memory import MemoryBlobStore
 from antiphon.storage.event_log.memory import MemoryEventLog
@@ -65,6 +69,7 @@ class IdleRuns:
 
     def __init__(self) -> None:
         self.accepts = True
+        self.on_ended: Callable[[RunRow], None] | None = None
         self.stopped: list[str] = []
         self.launched: list[Question] = []
 
@@ -81,6 +86,10 @@ class IdleRuns:
 
     def launch(self, question: Question) -> None:
         self.launched.append(question)
+
+    async def ended(self, run_id: str, *, within_s: float) -> bool:
+        del run_id, within_s
+        return True
 
     async def stop(self, run_id: str, *, by: dict[str, str]) -> str:
         del by
@@ -166,12 +175,15 @@ def services_on(
     changes = AccessChanges()
     log = MemoryEventLog(runtime=runtime)
     crawls = Crawls(store, jobs, runtime, settings, log.append)
+    accounts = Accounts(
+        store, runtime, settings, changes=changes, directory=Directory(store, changes),
+        passwords=Passwords(runtime.random, hasher=QuickHasher()),
+    )  # fmt: skip
+    models = ScriptedModels({"scripted": ScriptedChat(runtime)})
+    runs = cast("RunEngine", IdleRuns())
     return Services(
         settings=settings, runtime=runtime, store=store, blobs=blobs, log=log, jobs=jobs, changes=changes,
-        accounts=Accounts(
-            store, runtime, settings, changes=changes, directory=Directory(store, changes),
-            passwords=Passwords(runtime.random, hasher=QuickHasher()),
-        ),
+        accounts=accounts,
         tickets=Tickets(runtime, lifetime_s=settings.auth.ticket_s),
         sign_in_links=SignInLinks(runtime),
         workspaces=Workspaces(store, jobs, runtime, changes),
@@ -183,8 +195,15 @@ def services_on(
         sessions=Sessions(store, runtime, log.append, changes),
         messages=Messages(store),
         retriever=TitleRetriever(store),
-        models=ScriptedModels({"scripted": ScriptedChat(runtime)}),
-        runs=cast("RunEngine", IdleRuns()),
+        models=models,
+        runs=runs,
+        waiting=WaitingQuestions(
+            store=store, log=log, engine=runs, models=models, memberships=accounts, runtime=runtime, history_messages=20, owner="test"
+        ),
+        replays=Replays(
+            store=store, chunk_of=lambda _tx, _scope, _chunk_id: None, runtime=runtime, owner="test",
+            catalogue=load_plugins([], builtin=[builtin], entry_points=False).catalogue(),
+        ),
         message_rate=TokenBuckets(runtime.clock, per_minute=0),
         login_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.logins_per_minute),
         instance_id="test",

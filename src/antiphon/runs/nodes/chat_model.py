@@ -12,7 +12,7 @@ from antiphon.flows.descriptor import NodeDescriptor, Port
 from antiphon.models.chat import ChatDelta, ChatMessage, ChatRequest, ChatResult, Evidence, OnDelta, ReasoningDelta, TextDelta
 from antiphon.models.extractive import EXTRACTIVE_MODEL
 from antiphon.retrieve.passage import Passage
-from antiphon.runs.node import NodeContext
+from antiphon.runs.node import NodeContext, RunSink
 from antiphon.runs.nodes import phrases
 from antiphon.runs.nodes.summary import summarise, summary_parts
 from antiphon.runs.refusal import Finding, as_finding, refusal_of, refusal_text
@@ -65,7 +65,7 @@ CHAT_MODEL: Final = NodeDescriptor(
                 "minimum": 0,
                 "maximum": 2**53 - 1,
                 "default": None,
-                "description": "Used when the run itself has none.",
+                "description": "Used when none is asked for with the question; null: the run draws one.",
             },
         },
     },
@@ -85,26 +85,24 @@ class ChatModelNode:
             run.sink.status("low_evidence", warning, counts={"searched": finding.searched})
             run.sink.record(low_evidence=True)
         summary = inputs["summary"]
+        if summary is not None:
+            run.steering.rule_out()
         if summary is not None and model_id == EXTRACTIVE_MODEL:
             await _sum_up(context, summary)
             return
         request = _request(context, inputs, model_id)
         if summary is not None:
             run.sink.record(model=model_id)
-            self._told(context, await summarise(context, summary, request, model, _pass_on(context)))
+            result = await summarise(context, summary, request, model, _pass_on(context))
+            _use(run.sink, result)
+            run.sink.finish(result.finish_reason)
             return
         run.sink.record(model=model_id, prompt=_record(request))
         run.sink.status("generating", phrases.writing(run.language, model=model_id))
-        self._told(context, await model.stream(request, _pass_on(context)))
-
-    @staticmethod
-    def _told(context: NodeContext, result: ChatResult) -> None:
-        run = context.run
-        run.sink.usage(
-            prompt_tokens=result.prompt_tokens,
-            cached_prompt_tokens=result.cached_prompt_tokens,
-            completion_tokens=result.completion_tokens,
-        )
+        answer = context.stream("answer")
+        result = await run.steering.through(
+            model, request, _pass_on(context), written=lambda: answer.text, write=answer.write, on_result=lambda one: _use(run.sink, one)
+        )  # fmt: skip
         run.sink.finish(result.finish_reason)
 
 
@@ -136,6 +134,14 @@ def _refuse(context: NodeContext, finding: Finding, model_id: str) -> None:
     for piece in refusal_text(finding, run.language):
         write(piece)
     run.sink.finish("refusal")
+
+
+def _use(sink: RunSink, result: ChatResult) -> None:
+    sink.usage(
+        prompt_tokens=result.prompt_tokens,
+        cached_prompt_tokens=result.cached_prompt_tokens,
+        completion_tokens=result.completion_tokens,
+    )
 
 
 def _pass_on(context: NodeContext) -> OnDelta:
@@ -172,7 +178,7 @@ def _request(context: NodeContext, inputs: Mapping[str, Any], model_id: str) -> 
         language=run.language,
         temperature=settings["temperature"],
         max_tokens=settings["max_tokens"],
-        seed=run.seed if run.seed is not None else settings["seed"],
+        seed=run.seed_for(settings["seed"]),
     )
 
 

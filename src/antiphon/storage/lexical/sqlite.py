@@ -46,6 +46,12 @@ def _connection(transaction: Transaction) -> sqlite3.Connection:
     return _own(transaction).connection
 
 
+def _changing(transaction: Transaction) -> sqlite3.Connection:
+    own = _own(transaction)
+    own.changed_documents = True  # what is kept of earlier searches is old (`Store.document_changes`)
+    return own.connection
+
+
 class SqliteLexicalIndex:
     """For one database. Keeps nothing but document frequencies; safe to use from the writer's and readers' threads at once."""
 
@@ -53,7 +59,7 @@ class SqliteLexicalIndex:
         self._frequencies = DocumentFrequencies()
 
     def add(self, transaction: Transaction, chunks: Sequence[Chunk]) -> list[int]:
-        connection = _connection(transaction)
+        connection = _changing(transaction)
         ids: list[int] = []
         tables: dict[str, str] = {}
         for chunk in chunks:
@@ -79,7 +85,7 @@ class SqliteLexicalIndex:
         return ids
 
     def remove(self, transaction: Transaction, document_id: str, *, version: int | None = None, limit: int | None = None) -> int:
-        connection = _connection(transaction)
+        connection = _changing(transaction)
         rows = connection.execute(
             "SELECT chunk_id, workspace_id, tokens FROM chunks "
             "WHERE document_id = ?1 AND (?2 IS NULL OR version = ?2) ORDER BY chunk_id LIMIT ?3",
