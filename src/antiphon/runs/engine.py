@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
 
-from antiphon.access.scope import Scope, system_scope
+from antiphon.access.scope import system_scope
 from antiphon.core.errors import AntiphonError, Internal, NotFound, Timeout
 from antiphon.core.failpoints import failpoint
 from antiphon.core.runtime import Runtime
 from antiphon.core.tick import TickQueue
 from antiphon.flows.plan import Plan
-from antiphon.models.chat import ChatMessage, ChatModels
+from antiphon.models.chat import ChatModels
 from antiphon.protocol.events import RunError, RunStateChanged, Suggestion, Usage
 from antiphon.protocol.topics import user_topic
 from antiphon.retrieve.passage import Retriever
@@ -34,13 +34,12 @@ from antiphon.runs.language import language_of
 from antiphon.runs.live import LiveRun
 from antiphon.runs.node import RunContext
 from antiphon.runs.pacing import LoadGauge
+from antiphon.runs.question import Question, about_of
 from antiphon.runs.recorded_retrieval import RecordingRetriever
-from antiphon.runs.run_record import RunAbout
 from antiphon.runs.suggestions import suggestions_of
 from antiphon.storage.event_log.contract import EventLog
-from antiphon.storage.lexical.contract import SearchFilter
 from antiphon.storage.records.contract import Store, Transaction, Urgency
-from antiphon.storage.records.rows import MESSAGES, RUNS, TERMINAL_RUN_STATES, MessageRow, RunRow, WorkspaceRow
+from antiphon.storage.records.rows import MESSAGES, RUNS, TERMINAL_RUN_STATES, RunRow, WorkspaceRow
 
 _log = structlog.get_logger(__name__)
 GIVE_UP_S = 2.0
@@ -67,31 +66,6 @@ class NoMetrics:
     def retrieval(self, seconds: float) -> None: ...
     def added_token(self, seconds: float) -> None: ...
     def used(self, usage: Usage, *, cached_nodes: int) -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
-    """A committed question, ready to run. `history`: oldest first, without the question. `message` None: it is not told (a
-    replay, or an answer asked for anew). `language`, `plan`, `retriever`: other ones than the run would take for itself.
-    `siblings`: of the answer. `finish_record`: further facts for the record, from the record and the text (called in the writer's thread)."""
-
-    row: RunRow
-    message: MessageRow | None
-    content: str
-    workspace: WorkspaceRow
-    scope: Scope
-    history: list[ChatMessage]
-    filter: SearchFilter | None
-    workspace_ids: list[str]
-    cause: str | None
-    history_ids: Sequence[str] = ()
-    seed: int = 0
-    fixed_seed: bool = False
-    language: str | None = None
-    plan: Plan | None = None
-    retriever: Retriever | None = None
-    siblings: Sequence[str] = ()
-    finish_record: Callable[[Mapping[str, Any], str], dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -278,7 +252,7 @@ class RunEngine:
                 async with asyncio.timeout(timeout_s):
                     plan = question.plan or self._plan(question.workspace)
                     context = self._context(live, question)
-                    live.about = _about(plan, context, question)
+                    live.about = about_of(plan, context, question)
                     await self._executor.execute(plan, context, live, cached=question.plan is None)
             except TimeoutError:
                 raise Timeout(f"The answer took longer than {timeout_s:g} s and was ended. What had arrived was kept.") from None
@@ -384,13 +358,6 @@ class RunEngine:
                 written = len(text)
             except AntiphonError as error:
                 _log.warning("checkpoint_failed", run_id=live.run_id, error=str(error))
-
-
-def _about(plan: Plan, context: RunContext, question: Question) -> RunAbout:
-    return RunAbout(
-        plan=plan, workspace=question.workspace, question=context.question, language=context.language, filter=question.filter,
-        workspace_ids=question.workspace_ids, history=list(question.history_ids), seed=question.seed, fixed_seed=question.fixed_seed,
-    )  # fmt: skip
 
 
 class _Unlimited:

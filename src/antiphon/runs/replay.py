@@ -19,7 +19,7 @@ from antiphon.core.runtime import Runtime
 from antiphon.flows.descriptor import Catalogue
 from antiphon.flows.plan import Plan, plan
 from antiphon.models.chat import ChatMessage
-from antiphon.runs.engine import Question
+from antiphon.runs.question import Question
 from antiphon.runs.recorded_retrieval import RecordedRetriever, recorded_retrieval
 from antiphon.runs.run_record import OF_WORKSPACE, recorded_definition
 from antiphon.runs.turns import said_in

@@ -27,7 +27,8 @@ from antiphon.models.chat import ChatModels
 from antiphon.protocol.events import Complete, Event, RunError, RunQueued
 from antiphon.runs.asked import Asked
 from antiphon.runs.closing import Closing, complete_event, outbox_row, topics_of
-from antiphon.runs.engine import Question, RunEngine
+from antiphon.runs.engine import RunEngine
+from antiphon.runs.question import Question
 from antiphon.runs.submission import Committed, Submission, place_question
 from antiphon.storage.event_log.contract import EventLog
 from antiphon.storage.records.contract import Store, Transaction

@@ -32,9 +32,10 @@ from antiphon.library.web.crawls import Crawls
 from antiphon.library.workspaces import Workspaces
 from antiphon.plugins.manager import load_plugins
 from antiphon.retrieve.passage import Passage, Retrieved
-from antiphon.runs.engine import Question, RunEngine
+from antiphon.runs.engine import RunEngine
 from antiphon.runs.live import LiveRun
 from antiphon.runs.nodes import builtin
+from antiphon.runs.question import Question
 from antiphon.runs.replay import Replays
 from antiphon.runs.waiting import WaitingQuestions
 from antiphon.storage.blobs.contract import BlobStore

@@ -32,7 +32,7 @@ OF_THE_PROTOCOL = {
     "answer_replace", "node_status", "node_started", "node_chunk", "node_output", "node_finished", "node_failed", "usage", "run_queued", "run_steered", "feedback",
     "complete", "error", "session_created", "session_deleted", "run_state", "notice", "session_updated", "message_updated",
     "message_deleted", "document_progress", "document_ready", "document_failed", "document_deleted", "watch_synced", "welcome", "ack",
-    "subscribed", "unsubscribed", "snapshot", "ping", "token_expiring", "draining",
+    "subscribed", "unsubscribed", "snapshot", "ping", "token_expiring", "draining", "close",
     "refusal", "suggestion", "suggestion_dismissed",
 }  # fmt: skip
 SPLICED = {"type", "seq", "prev_seq", "timestamp"}

@@ -13,7 +13,7 @@ from antiphon.commands.table import Call
 from antiphon.core.completion import to_the_end
 from antiphon.core.errors import Forbidden, RunActive, ShuttingDown
 from antiphon.runs.asked import Asked, draw_seed
-from antiphon.runs.engine import Question
+from antiphon.runs.question import Question
 from antiphon.runs.steering import Steer
 from antiphon.runs.submission import Committed, OnBusy, Submission, commit_question, commit_steer
 from antiphon.storage.lexical.contract import SearchFilter
