@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from antiphon.access.identity import Role
 from antiphon.core.errors import BadRequest
 from antiphon.protocol.reducer import TopicState
 from antiphon.runs import submission
-from antiphon.storage.records.rows import MESSAGES, QUEUE
+from antiphon.storage.records.rows import MESSAGES, QUEUE, RUNS
 from antiphon.testing.live_core import EVERYTHING, SESSION_IDS
 from antiphon.testing.models import DirectedChat
 
@@ -374,3 +375,35 @@ async def test_one_that_waits_is_sent_instead_of_the_answer(talk) -> None:
     assert list(client.states[TOPIC].active_runs) == [third["run_id"]]
     assert waiting(client) == ["Second?"]
     await same_everywhere(talk, client)
+
+
+# --- whose turn it is -------------------------------------------------------------------------------------------------------------
+
+
+async def test_nobody_begins_between_a_recorded_end_and_its_complete(talk) -> None:
+    client = await talk.client()
+    first = (await talk.ask(client, "First?"))["result"]
+    second = (await talk.ask(client, "Second?", on_busy="queue"))["result"]
+    core, waiting_questions = talk.core, talk.core.running.waiting
+    write = asyncio.ensure_future(
+        core.running.store.write(lambda tx: tx.update(RUNS, EVERYTHING, first["run_id"], state="completed"))
+    )
+    await core.finish(write)
+    waiting_questions._poke(SESSION)
+    await core.settle()
+    assert talk.run(second["run_id"]).state == "waiting"
+    await talk.ends()
+    assert talk.run(second["run_id"]).state == "queued"
+    talk.all_well(client)
+
+
+async def test_while_it_is_held_nobody_begins(talk) -> None:
+    client = await talk.client()
+    await talk.ask(client, "First?")
+    second = (await talk.ask(client, "Second?", on_busy="queue"))["result"]
+    with talk.core.running.waiting.held(SESSION):
+        await talk.ends()
+        await talk.core.settle()
+        assert talk.run(second["run_id"]).state == "waiting"
+    await talk.core.settle()
+    assert talk.run(second["run_id"]).state == "queued"
