@@ -53,11 +53,17 @@ def records(sha256: str) -> list[tuple[rows.Table[Any], rows.Row]]:
         (rows.MESSAGES, rows.MessageRow(
             id="msg_2", session_id="ses_1", workspace_id=space, ordinal=2, parent_id="msg_1", role="assistant", content=answer,
             state="stopped", run_id="run_1", sources=[source], citations=[{"n": 1, "start": 38, "end": 41}],
-            usage={"input_tokens": 12, "output_tokens": 9}, stopped_by=user, created_at=then + 1)),
+            usage={"input_tokens": 12, "output_tokens": 9}, stopped_by=user, siblings=["msg_2", "msg_3"],
+            steer_count=1, steers=[{"id": "c-2", "content": "In hours.", "offset": 4}], feedback=[{"author": {"id": user}, "rating": "good"}],
+            created_at=then + 1)),
         (rows.RUNS, rows.RunRow(
             id="run_1", session_id="ses_1", workspace_id=space, author_id=user, model="extractive", message_id="msg_2",
             user_message_id="msg_1", state="stopped", owner="log_1", record={"nodes": [{"id": "retrieve", "ms": 3.5}]},
             created_at=then, started_at=then, finished_at=then + 1)),
+        (rows.QUEUE, rows.QueueRow(
+            id="run_2", session_id="ses_1", workspace_id=space, author_id=user, author_name="Ada 阿达", content="And then? 然后呢?",
+            model="extractive", message_id="msg_4", user_message_id="msg_3", client_id="c-3", asked={"workspace_ids": [space]},
+            position=1.5, created_at=then + 2)),
         (rows.COMMANDS, rows.CommandRow(
             id=f"{user}:c-1", user_id=user, verb="chat_message", fingerprint="ef" * 32, result={"run_id": "run_1"}, created_at=then)),
         (rows.DOCUMENTS, rows.DocumentRow(

@@ -32,6 +32,7 @@ SYSTEM_SCOPE: dict[str, str] = {
     "antiphon.runs.recovery": "runs of a dead process",
     "antiphon.server.meaning_rooms": "loads vectors into memory at start, before anybody asks",
     "antiphon.runs.submission": "idempotency rows, and one run a session",
+    "antiphon.runs.waiting": "whose turn it is, whoever sees the session; each question is asked with its author's own reach",
 }
 """Module -> why it reads with the server's reach. A new line here needs a reviewer's eye."""
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 ASK_LINES, MOST_LINES = 400, 700
 ASK_FUNCTION_LINES, MOST_FUNCTION_LINES = 60, 100
-LONGER_WITH_REASON: dict[str, str] = {}
+LONGER_WITH_REASON: dict[str, str] = {
+    "antiphon.storage.records.rows": "every row of the store and its table, side by side: the schema is read in one place",
+}
 """File -> why it may have more than 400 lines (never more than 700)."""
 FORBIDDEN = re.compile(r"(^|_)(utils?|helpers?|commons?|misc|base|old|v2|stale|legacy|stuff)(_|$)")
 

@@ -32,7 +32,7 @@ from antiphon.runs.marks import MarkScanner
 from antiphon.storage.event_log import sqlite as sqlite_log
 from antiphon.storage.event_log.contract import Entry, Position
 from antiphon.storage.event_log.sqlite import SqliteEventLog
-from antiphon.storage.records.rows import COMMANDS, MESSAGES, OUTBOX, RUNS, TERMINAL_RUN_STATES
+from antiphon.storage.records.rows import COMMANDS, MESSAGES, OUTBOX, QUEUE, RUNS, TERMINAL_RUN_STATES, MessageRow, RunRow
 from antiphon.testing.live_core import EVERYTHING, SESSION_IDS, LiveCore, copy_template, make_template
 from antiphon.testing.wire import WatchingClient
 from antiphon.transports import merging, subscription
@@ -60,6 +60,9 @@ COMPARED = (
     "client_id",
     "stopped_by",
     "usage",
+    "siblings",
+    "steers",
+    "feedback",
 )
 
 clients = st.integers(0, 2)
@@ -91,6 +94,7 @@ def comparable(state: TopicState) -> dict[str, Any]:
             if message["role"] == "assistant" or not runs_only
         ],
         "active": state.active_runs,
+        "queue": {} if runs_only else dict(sorted(state.queue.items())),
         "nodes": {name: (node["state"], node["label"]) for name, node in state.nodes.items()} if runs_only else {},
         # A run's record keeps what its nodes wrote in their outputs, not once more as text: alive it must agree.
         "texts": {name: node["text"] for name, node in state.nodes.items()} if runs_only and state.active_runs else {},
@@ -117,7 +121,8 @@ class LiveCoreMachine(RuleBasedStateMachine):
         self.broken = False
         structlog.configure(processors=[self._logged])
         self.numbers = iter(range(10**9))
-        self.asked_in: dict[str, str] = {}
+        self.asked_in: dict[str, tuple[str, str]] = {}
+        self.anew: set[str] = set()
         self.clients = [WatchingClient(name) for name in "abc"]
         self.lazy: set[WatchingClient] = set()
 
@@ -265,18 +270,72 @@ class LiveCoreMachine(RuleBasedStateMachine):
 
     # --- questions and answers --------------------------------------------------------------------------------------------
 
-    @rule(number=clients, session_id=sessions, which=st.integers(0, 5), again=st.booleans())
-    def send(self, number: int, session_id: str, which: int, again: bool) -> None:
+    @rule(
+        number=clients, session_id=sessions, which=st.integers(0, 5), again=st.booleans(),
+        busy=st.sampled_from(["reject", "reject", "queue", "queue", "interrupt", "steer"]),
+    )  # fmt: skip
+    def send(self, number: int, session_id: str, which: int, again: bool, busy: str = "reject") -> None:
         self._count("sends")
         client = self.clients[number]
         if not client.connected:
             return
         ledger = self.core.ledger
         command_id = f"q{which}" if again else f"n{next(self.numbers)}"
-        session_id = self.asked_in.setdefault(command_id, session_id)
+        session_id, busy = self.asked_in.setdefault(command_id, (session_id, busy))
+        if busy != "reject":
+            self._count(busy)
         ledger.asked[command_id] = f"What about {command_id}? 假期"
         client.acks.pop(command_id, None)
-        client.send({"type": "chat_message", "id": command_id, "session_id": session_id, "content": ledger.asked[command_id]})
+        client.send(
+            {
+                "type": "chat_message",
+                "id": command_id,
+                "session_id": session_id,
+                "content": ledger.asked[command_id],
+                "on_busy": busy,
+            }
+        )
+        self._settle()
+
+    @rule(
+        number=clients, which=st.integers(0, 9), what=st.sampled_from(["regenerate", "edit_message", "switch_branch", "feedback"])
+    )
+    def another_version(self, number: int, which: int, what: str) -> None:
+        """An answer anew, a question rewritten, another branch, a word of praise."""
+        known = [(command_id, result) for command_id, result in self.core.ledger.acked.items() if not result.get("steered")]
+        client, command_id = self.clients[number], f"v{next(self.numbers)}"
+        if not client.connected or not known:
+            return
+        self._count(what)
+        _, result = known[which % len(known)]
+        fields: dict[str, Any] = {"message_id": result["message_id"]}
+        if what == "edit_message":
+            fields = {"message_id": result["user_message_id"], "content": f"Rather {command_id}? 病假"}
+        elif what == "feedback":
+            fields["rating"] = "good"
+        if what in {"regenerate", "edit_message"}:
+            self.core.ledger.asked[command_id] = str(fields.get("content"))
+            if what == "regenerate":
+                self.anew.add(command_id)
+        client.send({"type": what, "id": command_id, **fields})
+        self._settle()
+
+    @rule(number=clients, which=st.integers(0, 9), how=st.sampled_from(["steer", "interrupt", "change", "first"]))
+    def hurry(self, number: int, which: int, how: str) -> None:
+        """Something is done to a question that waits."""
+        client = self.clients[number]
+        waiting = [entry["run_id"] for state in client.states.values() for entry in state.waiting]
+        if not client.connected or not waiting:
+            return
+        self._count(f"hurry {how}")
+        frame: dict[str, Any] = {"id": f"h{next(self.numbers)}", "run_id": waiting[which % len(waiting)]}
+        if how == "change":
+            frame |= {"type": "queue_change", "to_end": True}
+        elif how == "first":
+            frame |= {"type": "queue_change", "before": waiting[0]}
+        else:
+            frame |= {"type": "queue_send", "how": how}
+        client.send(frame)
         self._settle()
 
     @rule(number=clients, session_id=sessions, by_run=st.booleans())
@@ -441,18 +500,42 @@ class LiveCoreMachine(RuleBasedStateMachine):
         read = process.store.read_inline
         messages = read(lambda tx: tx.find(MESSAGES, EVERYTHING, order="ordinal"))
         runs = {run.id: run for run in read(lambda tx: tx.find(RUNS, EVERYTHING))}
+        queue = {row.id: row for row in read(lambda tx: tx.find(QUEUE, EVERYTHING))}
         asked = Counter(message.client_id for message in messages if message.role == "user")
         assert all(count == 1 for count in asked.values()), asked
         for command_id, result in ledger.acked.items():
             run = runs[result["run_id"]]
-            question = next(message for message in messages if message.id == result["user_message_id"])
-            assert (question.client_id, question.content) == (command_id, ledger.asked[command_id])
+            self._check_question(command_id, result, run, messages, queue)
             assert run.message_id == result["message_id"]
-        assert len(runs) == len(asked) == len(read(lambda tx: tx.find(COMMANDS, EVERYTHING)))
+        steers = [steer["id"] for message in messages for steer in message.steers]
+        assert len(set(steers)) == len(steers)
+        sent = [row for row in read(lambda tx: tx.find(COMMANDS, EVERYTHING)) if row.verb != "queue_send"]
+        hurried = len(read(lambda tx: tx.find(COMMANDS, EVERYTHING))) - len(sent)
+        assert len(runs) + len(steers) - hurried == len(sent), (runs, steers, sent)
+        assert set(queue) == {run.id for run in runs.values() if run.state == "waiting"}
         if everything_ended:
-            assert all(run.state in TERMINAL_RUN_STATES for run in runs.values()), runs
-            states = {message.state for message in messages if message.run_id in runs}
+            going = {run.id for run in runs.values() if run.state == "waiting" or process.engine.live(run.id) is not None}
+            assert all(run.state in TERMINAL_RUN_STATES or run.id in going for run in runs.values()), runs
+            states = {message.state for message in messages if message.run_id in runs and message.run_id not in going}
             assert "streaming" not in states, messages
+
+    def _check_question(
+        self, command_id: str, result: dict[str, Any], run: RunRow, messages: list[MessageRow], queue: Any
+    ) -> None:
+        content = self.core.ledger.asked[command_id]
+        if result.get("steered"):
+            answer = next(message for message in messages if message.id == result["message_id"])
+            assert content in [steer["content"] for steer in answer.steers], (command_id, answer)
+            return
+        if run.id in queue:
+            assert (queue[run.id].client_id, queue[run.id].content) == (command_id, content)
+            return
+        question = next((message for message in messages if message.id == result["user_message_id"]), None)
+        if question is None:  # it waited and was taken back, or its words went into the answer before it
+            assert result["queued"], result
+            assert run.state == "stopped", run
+        elif command_id not in self.anew:
+            assert (question.client_id, question.content) == (command_id, content)
 
     def _read_all(self) -> None:
         for client in self.clients:
@@ -471,6 +554,11 @@ class LiveCoreMachine(RuleBasedStateMachine):
         topics = sorted({topic for client in watched for topic in client.states})
         fresh.states = {topic: TopicState(topic) for topic in topics}
         self._connect(fresh)
+        fresh.read()
+        for client in watched:
+            if client.connected and not client.wire.paused:
+                client.read()
+        self._settle()  # who read of another branch has asked for it
         fresh.read()
         for client in watched:
             if client.connected and not client.wire.paused:
@@ -519,6 +607,7 @@ class LiveCoreMachine(RuleBasedStateMachine):
         self._compare(self.clients)
         self.nothing_is_wrong()
         self._check_records(everything_ended=True)
+        assert self.core.running.store.read_inline(lambda tx: tx.count(QUEUE, EVERYTHING)) == 0
         self._check_texts()
         self.do(core.close())
         self.nothing_is_wrong()
@@ -536,6 +625,9 @@ class LiveCoreMachine(RuleBasedStateMachine):
         assert read(lambda tx: tx.find(OUTBOX, EVERYTHING)) == []
         for run in rows:
             message = read(lambda tx, m=run.message_id: tx.get(MESSAGES, EVERYTHING, m))
+            if message is None:  # taken back before it was its turn
+                assert (run.state, self.core.ledger.stored_completes[f"session:{run.session_id}", run.id]) == ("stopped", 1), run
+                continue
             marks = [(int(n), *mark.span()) for mark in MARK.finditer(message.content) for n in re.findall(r"\d+", mark[0])]
             assert [(c["n"], c["start"], c["end"]) for c in message.citations] == marks, message
             digest = hashlib.sha256(message.content.encode()).hexdigest()

@@ -14,7 +14,19 @@ import typer
 from pydantic import ValidationError
 
 from antiphon import __version__
-from antiphon.cli import answering, archives, doctor, documents, ingest, keys, search, serving, settings_view, watches
+from antiphon.cli import (
+    answering,
+    archives,
+    doctor,
+    documents,
+    ingest,
+    keys,
+    replaying,
+    search,
+    serving,
+    settings_view,
+    watches,
+)
 from antiphon.cli.exit_codes import ExitCode, exit_code_of
 from antiphon.cli.terminal import plain
 from antiphon.core.errors import AntiphonError, BadRequest
@@ -28,6 +40,7 @@ app.command("ingest")(ingest.ingest)
 app.command("ask")(answering.ask)
 app.command("chat")(answering.chat)
 app.command("search")(search.search)
+app.command("replay")(replaying.replay)
 app.add_typer(documents.app, name="documents")
 app.add_typer(watches.app, name="watch")
 app.add_typer(keys.app, name="keys")

@@ -178,6 +178,15 @@ class RestClient:
             "POST", f"/api/v1/workspaces/{quote(workspace_id, safe='')}/search", body={"query": query, "k": k}
         )
 
+    async def run(self, run_id: str) -> Json:
+        """The record of a run."""
+        return await self.request("GET", f"/api/v1/runs/{quote(run_id, safe='')}")
+
+    async def replay(self, run_id: str, *, wait_s: float = 50.0) -> Json:
+        """Runs it again; see `run_replay` for what is told. After `wait_s` the replay may still be running."""
+        path = f"/api/v1/runs/{quote(run_id, safe='')}/replay"
+        return await self.request("POST", path, body={"wait_s": wait_s}, timeout_s=wait_s + 10)
+
     async def create_key(self, name: str, *, workspace_id: str | None = None, role: str | None = None) -> Json:
         body = {"name": name, "workspace_id": workspace_id, "role": role}
         return await self.request("POST", "/api/v1/keys", body={key: value for key, value in body.items() if value is not None})

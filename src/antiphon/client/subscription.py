@@ -31,6 +31,7 @@ def state_snapshot(state: TopicState) -> Frame:
         "type": "snapshot", "topic": state.topic, "epoch": state.epoch, "seq": state.last_seq,
         "messages": [dict(message) for message in state.messages.values()],
         "active_runs": [dict(run) for run in state.active_runs.values()],
+        "queue": [dict(entry) for entry in state.queue.values()],
         "state": {"documents": [dict(document) for document in state.documents.values()]}, "has_more": state.has_more,
     }  # fmt: skip
 
@@ -144,14 +145,20 @@ class Topic:
                 self.ready.set()
         if outcome is Outcome.GAP:
             return self._gap()
+        if outcome is Outcome.MOVED:
+            self._pass_on(frame)
+            return Step.NOTHING if self.command_id is not None else Step.RESUBSCRIBE
         if outcome is Outcome.DUPLICATE:
             return Step.NOTHING
         if outcome is Outcome.APPLIED:
             self._applied(frame)
+        self._pass_on(frame)
+        return Step.NOTHING
+
+    def _pass_on(self, frame: Frame) -> None:
         if str(frame.get("type")) not in _UNKEPT:
             for reader in self.readers:
                 reader.offer(dict(frame), self.state)
-        return Step.NOTHING
 
     def _applied(self, frame: Frame) -> None:
         if frame.get("type") == "snapshot":

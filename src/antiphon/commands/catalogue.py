@@ -12,10 +12,13 @@ from antiphon.commands.handlers import (
     indexing,
     keys,
     models,
+    queue,
+    replays,
     search,
     sessions,
     simple_profile,
     sources,
+    versions,
     workspaces,
 )
 from antiphon.commands.services import Services
@@ -34,6 +37,9 @@ def all_commands() -> list[Command[Any, Services]]:
         *sessions.COMMANDS,
         *models.COMMANDS,
         *chat.COMMANDS,
+        *versions.COMMANDS,
+        *queue.COMMANDS,
+        *replays.COMMANDS,
         *simple_profile.COMMANDS,
     ]
 

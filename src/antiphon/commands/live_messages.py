@@ -24,6 +24,7 @@ class LiveView:
         self.sources = run.source_list
         self.citations = list(run.citations)
         self.refusal = run.refusal
+        self.steers = list(run.steers)
         self.state = run.state
 
     def json(self) -> dict[str, Any]:
@@ -36,6 +37,9 @@ class LiveView:
             message.update(content=self.text, state="streaming", sources=self.sources, citations=self.citations)
             if self.refusal is not None:
                 message["refusal"] = self.refusal
+            message.pop("steers", None)  # those of the record may not be heard yet
+            if self.steers:
+                message["steers"] = self.steers
         return message
 
 

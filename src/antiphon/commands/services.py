@@ -30,6 +30,8 @@ from antiphon.models.discovery import LocalServer
 from antiphon.models.probe import ModelProbe
 from antiphon.retrieve.passage import Retriever
 from antiphon.runs.engine import RunEngine
+from antiphon.runs.replay import Replays
+from antiphon.runs.waiting import WaitingQuestions
 from antiphon.storage.blobs.contract import BlobStore
 from antiphon.storage.event_log.contract import EventLog
 from antiphon.storage.jobs.contract import JobQueue
@@ -65,6 +67,8 @@ class Services:
     probe: ModelProbe
     find_model_servers: Callable[[], Awaitable[list[LocalServer]]]
     runs: RunEngine
+    replays: Replays
+    waiting: WaitingQuestions
     message_rate: TokenBuckets
     login_rate: TokenBuckets
     instance_id: str

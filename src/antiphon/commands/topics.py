@@ -20,10 +20,23 @@ from antiphon.core.errors import NotFound
 from antiphon.library.documents import document_json
 from antiphon.protocol.events import Snapshot
 from antiphon.protocol.topics import Topic, parse_topic
+from antiphon.runs.branches import read_branch
 from antiphon.runs.engine import RunEngine
+from antiphon.runs.waiting import queue_json
 from antiphon.storage.event_log.contract import Position
 from antiphon.storage.records.contract import Store, Transaction
-from antiphon.storage.records.rows import DOCUMENTS, MESSAGES, RUNS, SESSIONS, WORKSPACES, MessageRow
+from antiphon.storage.records.rows import (
+    DOCUMENTS,
+    MESSAGES,
+    QUEUE,
+    RUNS,
+    SESSIONS,
+    WORKSPACES,
+    MessageRow,
+    MessageState,
+    QueueRow,
+    RunRow,
+)
 
 SNAPSHOT_MESSAGES = 50
 SNAPSHOT_DOCUMENTS = 200
@@ -31,6 +44,9 @@ LONG_TEXT_CHARACTERS = 32_000
 """A finished message longer than this comes by reference in a snapshot."""
 MAX_ATTEMPTS = 4
 
+_MESSAGE_STATES: dict[str, MessageState] = {
+    "completed": "complete", "stopped": "stopped", "failed": "failed", "interrupted": "interrupted",
+}  # fmt: skip
 HeadNow = Callable[[str], Position]
 
 
@@ -100,17 +116,20 @@ class Topics:
         for attempt in range(MAX_ATTEMPTS):
             position = self._head_now(str(topic))
             live = {run.run_id: LiveView(run) for run in self._runs.live_in_session(topic.id)}
-            rows = await self._store.read(lambda tx: _visible_messages(tx, reach, topic.id))
+            rows, queue = await self._store.read(lambda tx: _visible_messages(tx, reach, topic.id))
             # A session has one run at a time: the newest row is of the last one, also when that is over again already.
             began = bool(rows) and rows[0].run_id not in live and self._head_now(str(topic)) != position
             if not began or attempt == MAX_ATTEMPTS - 1:
-                return self._fit(topic, position, rows, live)
+                return self._fit(topic, position, rows, live, queue)
         raise AssertionError("unreachable")
 
-    def _fit(self, topic: Topic, position: Position, rows: list[MessageRow], live: dict[str, LiveView]) -> Snapshot:
+    def _fit(
+        self, topic: Topic, position: Position, rows: list[MessageRow], live: dict[str, LiveView], queue: list[QueueRow]
+    ) -> Snapshot:
         """Newest messages first until the frame is full; `has_more` says that `history` has older ones."""
         messages: list[dict[str, Any]] = []
-        size = 512
+        waiting = [queue_json(row) for row in queue]
+        size = 512 + len(msgspec.json.encode(waiting))
         has_more = len(rows) > SNAPSHOT_MESSAGES
         for row in rows[:SNAPSHOT_MESSAGES]:
             view = live.get(row.run_id or "")
@@ -125,6 +144,7 @@ class Topics:
         return Snapshot(
             topic=str(topic), epoch=position.epoch, seq=position.seq, messages=messages[::-1],
             active_runs=[view.json() for view in live.values()], pending_inputs=[], has_more=has_more,
+            queue=waiting,
         )  # fmt: skip
 
     async def _run_snapshot(self, topic: Topic, reach: Scope) -> Snapshot:
@@ -145,6 +165,9 @@ class Topics:
         self, topic: Topic, position: Position, message: MessageRow | None, view: LiveView | None, nodes: dict[str, Any]
     ) -> Snapshot:
         messages = [message_json(message) if view is None else view.message(message)] if message is not None else []
+        for shown in messages:  # what changes with the conversation is told on its topic
+            shown.pop("siblings", None)
+            shown.pop("feedback", None)
         size = 512
         if messages:
             size += _shrunk_size(messages[0], self._max_bytes - size)
@@ -181,22 +204,36 @@ def _exists(tx: Transaction, reach: Scope, topic: Topic) -> bool:
     return topic.id == reach.user_id
 
 
-def _visible_messages(tx: Transaction, reach: Scope, session_id: str) -> list[MessageRow]:
-    """Newest first, one more than a snapshot holds."""
-    if tx.get(SESSIONS, reach, session_id) is None:
+def _visible_messages(tx: Transaction, reach: Scope, session_id: str) -> tuple[list[MessageRow], list[QueueRow]]:
+    """(the active branch, newest first, one more than a snapshot holds; what waits)."""
+    session = tx.get(SESSIONS, reach, session_id)
+    if session is None:
         raise NotFound("There is no such session.")
-    return tx.find(MESSAGES, reach, {"session_id": session_id}, order="ordinal", descending=True, limit=SNAPSHOT_MESSAGES + 1)
+    queue = tx.find(QUEUE, reach, {"session_id": session_id}, order="position")
+    return read_branch(tx, reach, session, limit=SNAPSHOT_MESSAGES + 1), queue
 
 
 def _run_and_answer(tx: Transaction, reach: Scope, run_id: str) -> tuple[Any, MessageRow | None]:
     row = tx.get(RUNS, reach, run_id)
     if row is None:
         raise NotFound("There is no such run.")
+    if row.session_id is None and row.message_id is not None:
+        return row, _answer_without_session(row)
     return row, tx.get(MESSAGES, reach, row.message_id) if row.message_id else None
+
+
+def _answer_without_session(row: RunRow) -> MessageRow:
+    """A replay writes into no conversation; its text is in its record."""
+    return MessageRow(
+        id=row.message_id or "", session_id="", workspace_id=row.workspace_id, ordinal=1, role="assistant", run_id=row.id,
+        content=row.record.get("text", ""), state=_MESSAGE_STATES.get(row.state, "streaming"), sources=row.record.get("sources", []),
+        citations=row.record.get("citations", []), usage=row.record.get("usage"), error=row.error, created_at=row.created_at,
+    )  # fmt: skip
 
 
 def _recorded_nodes(record: dict[str, Any]) -> dict[str, Any]:
     return {
         node["id"]: {"state": node.get("state", "finished"), "label": node.get("label", ""), "text": {}}
         for node in record.get("nodes", [])
+        if "state" in node
     }

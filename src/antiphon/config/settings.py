@@ -127,6 +127,13 @@ class Runs(_Group):
     max: int = setting(1000, "Runs at the same time; further ones wait as `queued`. 0: no limit.", ge=0)
     replay_s: float = setting(600.0, "How long the deltas of a finished run can be replayed.", unit="s", ge=0)
     checkpoint_s: float = setting(5.0, "How often the text of a running answer is written to its record.", unit="s", gt=0)
+    seed: int | None = setting(
+        None, "Seed of every run whose command names none. None: each run draws one. It is recorded either way.", ge=0, lt=2**31
+    )
+    cache_entries: int = setting(
+        500, "Outputs of nodes kept for each workspace, to be given again for equal inputs. 0: none are kept.", ge=0
+    )
+    cache_bytes: int = setting(16 * 2**20, "Bytes of such outputs kept for each workspace.", unit="bytes", ge=65_536)
     history_messages: int = setting(20, "Messages of the session that a model is given at most.", ge=0)
 
 

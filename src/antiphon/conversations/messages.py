@@ -1,4 +1,4 @@
-"""`Messages`: read page by page, in the shape of names.md. Written by runs only. Tests: tests/unit/conversations/test_messages.py."""
+"""`Messages`: the active branch of a conversation, read page by page, in the shape of names.md. Written by runs only. Tests: tests/unit/conversations/test_messages.py."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from antiphon.access.missing import missing
 from antiphon.access.scope import Scope
 from antiphon.conversations.sessions import live_session
 from antiphon.core.runtime import rfc3339
+from antiphon.runs.branches import read_branch
 from antiphon.storage.records.contract import Store, Transaction
 from antiphon.storage.records.rows import MESSAGES, MessageRow, SessionRow
 
@@ -26,27 +27,30 @@ class Messages:
         just before it; None: the page ends with the last message. Raises NotFound (session, message)."""
         return await self._store.read(lambda tx: read_page(tx, scope, session_id, before=before, limit=limit))
 
-    async def all(self, scope: Scope, session_id: str) -> tuple[SessionRow, list[MessageRow]]:
-        """The session and every message, oldest first, of one moment. Raises NotFound."""
+    async def all(
+        self, scope: Scope, session_id: str, *, every_branch: bool = True
+    ) -> tuple[SessionRow, list[MessageRow]]:  # fmt: skip
+        """The session and every message (or those of the active branch), oldest first, of one moment. Raises NotFound."""
 
         def read(tx: Transaction) -> tuple[SessionRow, list[MessageRow]]:
             session = live_session(tx, scope, session_id)
-            return session, tx.find(MESSAGES, scope, {"session_id": session_id}, order="ordinal")
+            if every_branch:
+                return session, tx.find(MESSAGES, scope, {"session_id": session_id}, order="ordinal")
+            return session, read_branch(tx, scope, session, limit=None)[::-1]
 
         return await self._store.read(read)
 
 
 def read_page(tx: Transaction, scope: Scope, session_id: str, *, before: str | None, limit: int) -> tuple[list[MessageRow], bool]:
     """As `Messages.page`, inside the caller's transaction."""
-    live_session(tx, scope, session_id)
-    where: dict[str, Any] = {"session_id": session_id}
+    session = live_session(tx, scope, session_id)
+    limit = min(max(limit, 1), MAX_PAGE)
+    edge = None
     if before is not None:
         edge = tx.get(MESSAGES, scope, before)
         if edge is None or edge.session_id != session_id:
             raise missing("message", before)
-        where["ordinal"] = ("<", edge.ordinal)
-    limit = min(max(limit, 1), MAX_PAGE)
-    newest_first = tx.find(MESSAGES, scope, where, order="ordinal", descending=True, limit=limit + 1)
+    newest_first = read_branch(tx, scope, session, before=edge, limit=limit + 1)
     return newest_first[:limit][::-1], len(newest_first) > limit
 
 
@@ -62,5 +66,9 @@ def message_json(row: MessageRow) -> dict[str, Any]:
     for name in ("client_id", "usage", "error", "stopped_by", "refusal", "suggestions"):
         value = getattr(row, name)
         if value is not None:
+            shown[name] = value
+    for name in ("siblings", "steers", "feedback"):
+        value = getattr(row, name)
+        if value:
             shown[name] = value
     return shown

@@ -7,8 +7,8 @@ tests/unit/conversations/test_sessions.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
 from antiphon.access.changes import AccessChange, AccessChanges
 from antiphon.access.identity import Identity
@@ -20,11 +20,18 @@ from antiphon.core.errors import BadRequest, Forbidden, RunActive
 from antiphon.core.runtime import Runtime, rfc3339
 from antiphon.protocol.events import Event, SessionCreated, SessionDeleted, SessionUpdated
 from antiphon.protocol.topics import session_topic, user_topic, workspace_topic
+from antiphon.runs.branches import end_of_branch
+from antiphon.runs.closing import owed
 from antiphon.storage.records.contract import Store, Transaction
-from antiphon.storage.records.rows import MESSAGES, RUNS, SESSIONS, WORKSPACES, SessionRow, Visibility
+from antiphon.storage.records.rows import MESSAGES, OUTBOX, QUEUE, RUNS, SESSIONS, WORKSPACES, SessionRow, Visibility
 
-Publish = Callable[[Sequence[str], Event], None]
-"""`EventLog.append`: topics, event. Called after the commit."""
+
+class Publish(Protocol):
+    """`EventLog.append`. Called after the commit."""
+
+    def __call__(self, topics: Sequence[str], event: Event, *, event_id: str | None = None) -> None: ...
+
+
 MAX_TITLE_CHARACTERS: Final = 200
 MAX_REFERENCE_CHARACTERS: Final = 200
 _ID_CHARACTERS = len("ses_") + 29
@@ -157,6 +164,7 @@ class Sessions:
             # First what hangs on the session: it is visible through the session's row only.
             tx.delete(MESSAGES, scope, {"session_id": session_id})
             tx.delete(RUNS, scope, {"session_id": session_id})
+            tx.delete(QUEUE, scope, {"session_id": session_id})
             tx.delete(SESSIONS, scope, {"id": session_id})
             return row
 
@@ -166,6 +174,41 @@ class Sessions:
             self._changes.notify(AccessChange(kind="revoked", workspace_id=row.workspace_id, session_id=session_id))
 
         await to_the_end(self._runtime.scheduler, commit(), name="delete session")
+
+    async def switch_branch(self, scope: Scope, session_id: str, message_id: str) -> SessionRow:
+        """The branch that holds the message, as far as it goes, is the active one for everybody. Raises NotFound, and RunActive
+        while an answer is being written."""
+
+        event_id, now = self._runtime.ids.new("evt"), self._runtime.clock.now()
+
+        def switch(tx: Transaction) -> tuple[SessionRow, SessionUpdated | None]:
+            before = live_session(tx, scope, session_id)
+            leaf = end_of_branch(tx, scope, before, message_id)
+            if leaf is None:
+                raise missing("message", message_id)
+            active = tx.find(RUNS, scope, {"session_id": session_id, "state": ("in", ["queued", "running"])}, limit=1)
+            if active:
+                sentence = "An answer is being written in this session. Wait for it, or stop it, then go to another branch."
+                raise RunActive(sentence, data={"run_id": active[0].id})
+            if before.leaf_message_id == leaf.id:
+                return before, None
+            event = SessionUpdated(session_id=session_id, changes={"leaf_message_id": leaf.id})
+            tx.update(SESSIONS, scope, session_id, leaf_message_id=leaf.id, updated_at=now)
+            tx.insert(OUTBOX, owed(_of_branches(before), event, event_id=event_id, moment_s=now))
+            return live_session(tx, scope, session_id), event
+
+        async def commit() -> SessionRow:
+            session, event = await self._store.write(switch)
+            if event is not None:
+                self._publish(_of_branches(session), event, event_id=event_id)
+            return session
+
+        return await to_the_end(self._runtime.scheduler, commit(), name="switch branch")
+
+    def tell_leaf(self, session: SessionRow, leaf_message_id: str) -> None:
+        """A question that was edited, or asked anew, has moved the active branch."""
+        event = SessionUpdated(session_id=session.id, changes={"leaf_message_id": leaf_message_id})
+        self._publish(_of_branches(session), event)
 
     async def demand_author(self, identity: Identity, scope: Scope, session_id: str) -> SessionRow:
         """For what only the author may do. Raises NotFound, Forbidden."""
@@ -207,9 +250,13 @@ def is_session_id(reference: str) -> bool:
 def session_json(row: SessionRow) -> dict[str, Any]:
     return {
         "id": row.id, "workspace_id": row.workspace_id, "title": row.title, "visibility": row.visibility, "pinned": row.pinned,
-        "author_id": row.author_id, "name": row.name, "created_at": rfc3339(row.created_at),
+        "author_id": row.author_id, "name": row.name, "leaf_message_id": row.leaf_message_id, "created_at": rfc3339(row.created_at),
         "updated_at": rfc3339(row.updated_at),
     }  # fmt: skip
+
+
+def _of_branches(row: SessionRow) -> list[str]:
+    return [user_topic(row.author_id), session_topic(row.id)]
 
 
 def _topics(row: SessionRow) -> list[str]:

@@ -16,6 +16,7 @@ from antiphon.core.errors import BadRequest
 FAILPOINTS: Final[dict[str, str]] = {
     "command.before_commit": "a chat_message is valid, nothing is written yet",
     "command.after_commit": "user message and run are committed, the ack is not sent",
+    "queue.after_commit": "a question that waited has its messages, its run has not begun",
     "run.before_start": "the ack is out, the run has not started",
     "run.after_sources": "the sources are appended, no token yet",
     "run.after_chunk": "a delta was appended (use :n to let some pass)",

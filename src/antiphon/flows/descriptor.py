@@ -27,7 +27,8 @@ class Port(Struct, frozen=True, kw_only=True):
 
 class NodeDescriptor(Struct, frozen=True, kw_only=True):
     """`settings_schema` is a JSON Schema object of the subset in settings_schema.py; {} takes no settings. `pure`: equal
-    inputs give equal outputs (may be cached). `side_effects`: a run that has started it is never retried by itself.
+    inputs give equal outputs (they are kept and given again). `reads_index`: they depend besides on what the asker can find, so
+    that they are kept until a document changes. `side_effects`: a run that has started it is never retried by itself.
     `unique`: a flow holds at most one. `output`: what this node gives back is the flow's result; a flow needs one."""
 
     type: str
@@ -38,6 +39,7 @@ class NodeDescriptor(Struct, frozen=True, kw_only=True):
     outputs: list[Port] = []
     settings_schema: dict[str, Any] = {}
     pure: bool = False
+    reads_index: bool = False
     side_effects: bool = False
     unique: bool = False
     output: bool = False

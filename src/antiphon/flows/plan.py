@@ -56,10 +56,14 @@ class PlannedNode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """`nodes` in topological order; `output` is the id of the output node."""
+    """`nodes` in topological order; `output` is the id of the output node. `flow_id`, `flow_version`: of the saved flow that
+    `definition` is; None for one that is not saved."""
 
     nodes: tuple[PlannedNode, ...]
     output: str
+    definition: FlowDefinition
+    flow_id: str | None = None
+    flow_version: int | None = None
 
 
 def plan(definition: FlowDefinition, catalogue: Catalogue) -> Plan:
@@ -82,7 +86,7 @@ def plan(definition: FlowDefinition, catalogue: Catalogue) -> Plan:
     order = topological_order([node.id for node in definition.nodes], [(e.source.node, e.target.node) for e in definition.edges])
     by_id = {node.id: node for node in definition.nodes}
     planned = tuple(_planned(by_id[node_id], types[node_id], sources) for node_id in order)
-    return Plan(nodes=planned, output=next(node.id for node in planned if node.descriptor.output))
+    return Plan(nodes=planned, output=next(node.id for node in planned if node.descriptor.output), definition=definition)
 
 
 def _source(ref: PortRef, descriptor: NodeDescriptor) -> PlannedSource:

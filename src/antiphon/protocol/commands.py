@@ -69,6 +69,7 @@ class ChatMessage(Payload):
     scope: QuestionScope | None = None
     parent_id: str | None = None
     draft: str | None = None
+    seed: Annotated[int, Meta(ge=0, lt=2**31)] | None = None
     on_busy: Literal["reject", "queue", "steer", "interrupt"] = "reject"
 
 

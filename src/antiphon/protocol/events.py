@@ -30,6 +30,7 @@ class UserMessage(Event, tag="user_message"):
     attachments: list[dict[str, Any]] = []
     author: dict[str, str | None] = {}
     client_id: str | None = None
+    siblings: list[str] = []
 
 
 class RunStarted(Event, tag="run_started"):
@@ -38,6 +39,29 @@ class RunStarted(Event, tag="run_started"):
     attempt: int
     flow_id: str | None = None
     parent_run_id: str | None = None
+    parent_id: str | None = None
+    siblings: list[str] = []
+
+
+class RunQueued(Event, tag="run_queued"):
+    """A question waits behind the session's answer, or has been changed while it waits. `content` is cut; `length`: of it all.
+    It leaves the queue with the `run_started` or `complete` of its run."""
+
+    content: str
+    length: int
+    position: float
+    model: str
+    author: dict[str, str | None] = {}
+    client_id: str | None = None
+
+
+class RunSteered(Event, tag="run_steered"):
+    """New words for the answer that is being written; it goes on from `offset` with them."""
+
+    steer_id: str
+    content: str
+    offset: int
+    author: dict[str, str | None] = {}
 
 
 class Status(Event, tag="status"):
@@ -221,6 +245,15 @@ class MessageDeleted(Event, tag="message_deleted"):
     pass
 
 
+class Feedback(Event, tag="feedback"):
+    """What somebody thinks of an answer; replaces what the same person said before. `rating` None: taken back."""
+
+    rating: Literal["good", "bad"] | None
+    author: dict[str, str | None]
+    comment: str = ""
+    created_at: str | UnsetType = UNSET
+
+
 class Notice(Event, tag="notice"):
     notice_id: str
     content: str
@@ -320,6 +353,7 @@ class Snapshot(Event, tag="snapshot"):
     active_runs: list[dict[str, Any]] | UnsetType = UNSET
     pending_inputs: list[dict[str, Any]] | UnsetType = UNSET
     has_more: bool | UnsetType = UNSET
+    queue: list[dict[str, Any]] | UnsetType = UNSET
     state: dict[str, Any] | UnsetType = UNSET
 
 
@@ -345,10 +379,10 @@ class Close(Event, tag="close"):
 
 
 DURABLE_EVENTS: tuple[type[Event], ...] = (
-    UserMessage, RunStarted, Status, Sources, Refusal, Suggestion, SuggestionDismissed, Citation, AnswerChunk, ReasoningChunk, AnswerReplace, ToolCall, Usage,
-    Complete, RunError, NodeStarted, NodeChunk, NodeOutput, NodeFinished, NodeFailed, NodeStatus, SessionCreated,
-    SessionUpdated, SessionDeleted, RunStateChanged, MessageUpdated, MessageDeleted, Notice, DocumentProgress,
-    DocumentReady, DocumentFailed, DocumentDeleted, WatchSynced, IndexProgress,
+    UserMessage, RunQueued, RunStarted, RunSteered, Status, Sources, Refusal, Suggestion, SuggestionDismissed, Citation, AnswerChunk,
+    ReasoningChunk, AnswerReplace, ToolCall, Usage, Complete, RunError, NodeStarted, NodeChunk, NodeOutput, NodeFinished, NodeFailed,
+    NodeStatus, SessionCreated, SessionUpdated, SessionDeleted, RunStateChanged, MessageUpdated, MessageDeleted, Feedback, Notice,
+    DocumentProgress, DocumentReady, DocumentFailed, DocumentDeleted, WatchSynced, IndexProgress,
 )  # fmt: skip
 EPHEMERAL_EVENTS: tuple[type[Event], ...] = (
     Welcome, Ack, Subscribed, Unsubscribed, Snapshot, Ping, Draining, TokenExpiring, Close,

@@ -19,6 +19,8 @@ class Outcome(Enum):
     GAP = "gap"
     """Something is missing before this frame, or its text does not fit: subscribe again with `since`, or without when
     `position` is None afterwards."""
+    MOVED = "moved"
+    """The conversation goes on in a branch that is not known here: subscribe again, without `since`."""
     IGNORED = "ignored"
     """No seq, and nothing a topic's state depends on."""
 
@@ -35,6 +37,7 @@ class TopicState:
         self.completed: dict[str, str] = {}
         self.documents: dict[str, Frame] = {}
         self.nodes: dict[str, Frame] = {}
+        self.queue: dict[str, Frame] = {}
         self.has_more = False
 
     @property
@@ -58,9 +61,10 @@ class TopicState:
         if self.epoch is None or previous != self.last_seq:
             return Outcome.GAP
         reduce = _REDUCERS.get(str(kind))
-        if reduce is not None and not reduce(self, frame):
+        fits = True if reduce is None else reduce(self, frame)
+        if fits is not True:
             self.epoch = None
-            return Outcome.GAP
+            return Outcome.MOVED if fits is Outcome.MOVED else Outcome.GAP
         self.last_seq = seq
         return Outcome.APPLIED
 
@@ -78,6 +82,7 @@ class TopicState:
         self.messages = {message["id"]: dict(message) for message in frame.get("messages", [])}
         self.active_runs = {run["run_id"]: dict(run) for run in frame.get("active_runs", [])}
         self.completed = {}
+        self.queue = {entry["run_id"]: dict(entry) for entry in frame.get("queue", [])}
         nodes: dict[str, Frame] = frame.get("state", {}).get("nodes", {})
         self.nodes = {ident: _own(node) for ident, node in nodes.items()}
         self.documents = {d["id"]: dict(d) for d in frame.get("state", {}).get("documents", [])}
@@ -85,6 +90,21 @@ class TopicState:
 
     def text(self, message_id: str) -> str:
         return str(self.messages[message_id]["content"])
+
+    @property
+    def waiting(self) -> list[Frame]:
+        """The questions that wait, next one first."""
+        return sorted(self.queue.values(), key=lambda entry: (entry["position"], entry["run_id"]))
+
+    def keep_up_to(self, message_id: str | None) -> bool:
+        """What follows the message leaves the view (None: everything): the conversation goes on from there. False when the
+        message is not in the view."""
+        if message_id is not None and message_id not in self.messages:
+            return False
+        ids = list(self.messages)
+        for later in ids if message_id is None else ids[ids.index(message_id) + 1 :]:
+            del self.messages[later]
+        return True
 
 
 def _own(node: Frame) -> Frame:
@@ -97,26 +117,84 @@ def _message(state: TopicState, frame: Frame) -> Frame | None:
     return state.messages.get(str(frame.get("message_id")))
 
 
-def _user_message(state: TopicState, frame: Frame) -> bool:
-    state.messages[frame["message_id"]] = {
+def _make_room(state: TopicState, message_id: str, parent_id: str | None, siblings: list[str]) -> bool | Outcome:
+    """Before a new message: a conversation shows one branch, so that what does not lead to it leaves."""
+    if not state.topic.startswith("session:") or message_id in state.messages or not state.messages:
+        return True
+    if parent_id is None and not siblings:  # said by a server that knows no branches
+        return True
+    return state.keep_up_to(parent_id) or Outcome.MOVED
+
+
+def _with_siblings(state: TopicState, message: Frame, frame: Frame) -> Frame:
+    """Siblings are of the conversation; whoever follows one run only is not told of later ones."""
+    return {**message, "siblings": frame["siblings"]} if frame.get("siblings") and not state.topic.startswith("run:") else message
+
+
+def _user_message(state: TopicState, frame: Frame) -> bool | Outcome:
+    room = _make_room(state, frame["message_id"], frame.get("parent_id"), frame.get("siblings", []))
+    if room is not True:
+        return room
+    message: Frame = {
         "id": frame["message_id"], "role": "user", "content": frame["content"], "state": "complete",
         "parent_id": frame.get("parent_id"), "run_id": frame.get("run_id"), "author": frame.get("author", {}),
         "client_id": frame.get("client_id"), "created_at": frame.get("timestamp"), "sources": [], "citations": [],
     }  # fmt: skip
+    state.messages[frame["message_id"]] = _with_siblings(state, message, frame)
     return True
 
 
-def _run_started(state: TopicState, frame: Frame) -> bool:
+def _run_started(state: TopicState, frame: Frame) -> bool | Outcome:
     run_id, message_id = frame["run_id"], frame.get("message_id")
+    state.queue.pop(run_id, None)
+    if message_id and frame.get("parent_id"):
+        room = _make_room(state, message_id, frame["parent_id"], frame.get("siblings", []))
+        if room is not True:
+            return room
     state.active_runs[run_id] = {"run_id": run_id, "message_id": message_id, "state": "running"}
     if message_id and message_id not in state.messages:
-        parent = next(
+        parent = frame.get("parent_id") or next(
             (m["id"] for m in reversed(state.messages.values()) if m["role"] == "user" and m.get("run_id") == run_id), None
         )
-        state.messages[message_id] = {
+        message: Frame = {
             "id": message_id, "role": "assistant", "content": "", "state": "streaming", "run_id": run_id, "parent_id": parent,
             "sources": [], "citations": [], "created_at": frame.get("timestamp"),
         }  # fmt: skip
+        state.messages[message_id] = _with_siblings(state, message, frame)
+    return True
+
+
+def _run_queued(state: TopicState, frame: Frame) -> bool:
+    keys = ("run_id", "content", "length", "position", "model", "author", "client_id")
+    state.queue[frame["run_id"]] = {key: frame.get(key) for key in keys}
+    return True
+
+
+def _run_steered(state: TopicState, frame: Frame) -> bool:
+    message = _message(state, frame)
+    if message is not None:
+        steer = {"id": frame["steer_id"], **{key: frame.get(key) for key in ("content", "offset", "author")}}
+        message["steers"] = [*(s for s in message.get("steers", []) if s["id"] != steer["id"]), steer]
+    return True
+
+
+def _session_updated(state: TopicState, frame: Frame) -> bool | Outcome:
+    """The active branch is everybody's: who does not have the messages of another one asks for them."""
+    leaf = frame.get("changes", {}).get("leaf_message_id")
+    if leaf is None or not state.topic.startswith("session:") or not state.messages:
+        return True
+    return state.keep_up_to(leaf) or Outcome.MOVED
+
+
+def _feedback(state: TopicState, frame: Frame) -> bool:
+    message = _message(state, frame)
+    if message is not None:
+        author = frame["author"]
+        others = [entry for entry in message.get("feedback", []) if entry["author"]["id"] != author["id"]]
+        if frame.get("rating") is not None:
+            keys = ("rating", "created_at")
+            others.append({"author": author, "comment": frame.get("comment", ""), **{key: frame.get(key) for key in keys}})
+        message["feedback"] = others
     return True
 
 
@@ -202,6 +280,7 @@ _MESSAGE_STATES = {"completed": "complete", "stopped": "stopped", "failed": "fai
 def _complete(state: TopicState, frame: Frame) -> bool:
     run_id = str(frame.get("run_id"))
     state.active_runs.pop(run_id, None)
+    state.queue.pop(run_id, None)
     state.completed[run_id] = frame["status"]
     for node in state.nodes.values():
         if node["state"] == "running":  # cut short: a node that came to its end has said so
@@ -287,6 +366,7 @@ _REDUCERS = {
     "user_message": _user_message, "run_started": _run_started, "status": _status, "sources": _sources, "citation": _citation,
     "refusal": _refusal, "suggestion": _suggestion, "suggestion_dismissed": _suggestion_dismissed,
     "answer_chunk": _answer_chunk, "answer_replace": _answer_replace, "complete": _complete, "error": _error,
+    "run_queued": _run_queued, "run_steered": _run_steered, "session_updated": _session_updated, "feedback": _feedback,
     "usage": _usage, "message_updated": _message_updated, "message_deleted": _message_deleted,
     "node_started": _node_started, "node_chunk": _node_chunk, "node_finished": _node_ended, "node_failed": _node_ended,
     "document_progress": _document, "document_ready": _document, "document_failed": _document,

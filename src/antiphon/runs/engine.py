@@ -16,14 +16,14 @@ from typing import Any, Protocol
 
 import structlog
 
-from antiphon.access.scope import Scope, system_scope
+from antiphon.access.scope import system_scope
 from antiphon.core.errors import AntiphonError, Internal, NotFound, Timeout
 from antiphon.core.failpoints import failpoint
 from antiphon.core.runtime import Runtime
 from antiphon.core.tick import TickQueue
 from antiphon.flows.plan import Plan
-from antiphon.models.chat import ChatMessage, ChatModels
-from antiphon.protocol.events import RunError, RunStateChanged, Suggestion
+from antiphon.models.chat import ChatModels
+from antiphon.protocol.events import RunError, RunStateChanged, Suggestion, Usage
 from antiphon.protocol.topics import user_topic
 from antiphon.retrieve.passage import Retriever
 from antiphon.retrieve.whole_document import DocumentReader
@@ -34,11 +34,12 @@ from antiphon.runs.language import language_of
 from antiphon.runs.live import LiveRun
 from antiphon.runs.node import RunContext
 from antiphon.runs.pacing import LoadGauge
+from antiphon.runs.question import Question, about_of
+from antiphon.runs.recorded_retrieval import RecordingRetriever
 from antiphon.runs.suggestions import suggestions_of
 from antiphon.storage.event_log.contract import EventLog
-from antiphon.storage.lexical.contract import SearchFilter
 from antiphon.storage.records.contract import Store, Transaction, Urgency
-from antiphon.storage.records.rows import MESSAGES, RUNS, TERMINAL_RUN_STATES, MessageRow, RunRow, WorkspaceRow
+from antiphon.storage.records.rows import MESSAGES, RUNS, TERMINAL_RUN_STATES, RunRow, WorkspaceRow
 
 _log = structlog.get_logger(__name__)
 GIVE_UP_S = 2.0
@@ -53,6 +54,7 @@ class RunMetrics(Protocol):
     def first_token(self, seconds: float) -> None: ...
     def retrieval(self, seconds: float) -> None: ...
     def added_token(self, seconds: float) -> None: ...
+    def used(self, usage: Usage, *, cached_nodes: int) -> None: ...
 
 
 class NoMetrics:
@@ -63,20 +65,7 @@ class NoMetrics:
     def first_token(self, seconds: float) -> None: ...
     def retrieval(self, seconds: float) -> None: ...
     def added_token(self, seconds: float) -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
-    """A committed question, ready to run. `history`: oldest first, without the question."""
-
-    row: RunRow
-    message: MessageRow
-    workspace: WorkspaceRow
-    scope: Scope
-    history: list[ChatMessage]
-    filter: SearchFilter | None
-    workspace_ids: list[str]
-    cause: str | None
+    def used(self, usage: Usage, *, cached_nodes: int) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +106,8 @@ class RunEngine:
         self._ended: dict[str, asyncio.Event] = {}
         self._places = asyncio.Semaphore(limits.max_runs) if limits.max_runs else None
         self._supervisors: dict[str, asyncio.Task[None]] = {}
+        self.on_ended: Callable[[RunRow], None] | None = None
+        """Called when a run's end is told: whoever waits for its session may begin (runs/waiting.py)."""
         self._shutting_down = False
         self._ending = False
         self._give_up_at_s = math.inf
@@ -155,9 +146,11 @@ class RunEngine:
         if self._over:  # committed too late for this process: the log is about to close, and the next start seals the run
             self._forget(live)
             return
-        live.append(question_event(question.message, cause=question.cause))
+        live.finish_record = question.finish_record
+        if question.message is not None:
+            live.append(question_event(question.message, cause=question.cause))
         # Before the run waits for a place: with it a client knows the answer, and what there is to stop.
-        live.append(started_event(live.row, cause=question.cause))
+        live.append(started_event(live.row, cause=question.cause, siblings=question.siblings))
         live.state = "running"
         supervisor = self._runtime.scheduler.spawn(self._supervise(live, question), name=f"run {live.run_id}")
         self._supervisors[live.run_id] = supervisor
@@ -193,6 +186,17 @@ class RunEngine:
             raise Timeout("The run is being stopped, but its end could not be recorded yet. Look again in a moment.") from None
         return live.state
 
+    async def ended(self, run_id: str, *, within_s: float) -> bool:
+        """Waits for the end of a run to be recorded and told; False when that takes longer. A run that does not live has ended."""
+        ended = self._ended.get(run_id)
+        if ended is not None:
+            try:
+                async with asyncio.timeout(within_s):
+                    await ended.wait()
+            except TimeoutError:
+                return False
+        return True
+
     async def shutdown(self, *, grace_s: float) -> None:
         """Lets running runs finish for `grace_s`, then closes them as `interrupted`; what is launched later is not begun."""
         self._shutting_down = True
@@ -216,6 +220,8 @@ class RunEngine:
         self._live.pop(live.run_id, None)
         self._inner.pop(live.run_id, None)
         self._ended.pop(live.run_id).set()
+        if self.on_ended is not None:
+            self.on_ended(live.row)
 
     async def _supervise(self, live: LiveRun, question: Question) -> None:
         failpoint("run.before_start")
@@ -238,29 +244,35 @@ class RunEngine:
                 self._on_ended(live, question, closing)
 
     async def _execute(self, live: LiveRun, question: Question) -> None:
-        chinese = language_of(question.message.content) == "zh"
+        chinese = language_of(question.content) == "zh"
         queued = self._places is not None and self._places.locked()
         if queued:
             live.state = "queued"
             live.status("queued", "排队中" if chinese else "Waiting for a free place")
         async with self._places or _Unlimited():
             live.state = "running"
+            live.placed_s = self._runtime.clock.monotonic()
             if queued:
                 live.status("starting", "开始" if chinese else "Starting")
             self._tell_user(live)
             timeout_s = self._limits.timeout_s or None
             try:
                 async with asyncio.timeout(timeout_s):
-                    await self._executor.execute(self._plan(question.workspace), self._context(live, question), live)
+                    plan = question.plan or self._plan(question.workspace)
+                    context = self._context(live, question)
+                    live.about = about_of(plan, context, question)
+                    await self._executor.execute(plan, context, live, cached=question.plan is None)
             except TimeoutError:
                 raise Timeout(f"The answer took longer than {timeout_s:g} s and was ended. What had arrived was kept.") from None
 
     def _context(self, live: LiveRun, question: Question) -> RunContext:
         return RunContext(
-            run_id=live.run_id, scope=question.scope, workspace=question.workspace, question=question.message.content,
-            language=question.workspace.language or language_of(question.message.content), model=live.row.model,
-            history=question.history, filter=question.filter, workspace_ids=question.workspace_ids, seed=None, inputs={},
-            retriever=self._retriever, documents=self._documents, models=self._models, runtime=self._runtime, sink=live,
+            run_id=live.run_id, scope=question.scope, workspace=question.workspace, question=question.content,
+            language=question.language or question.workspace.language or language_of(question.content), model=live.row.model,
+            history=question.history, filter=question.filter, workspace_ids=question.workspace_ids,
+            seed=question.seed if question.fixed_seed else None, drawn_seed=question.seed, inputs={},
+            retriever=RecordingRetriever(question.retriever or self._retriever, live.retrieved), documents=self._documents,
+            models=self._models, runtime=self._runtime, sink=live, steering=live.steering,
         )  # fmt: skip
 
     def _closing(self, live: LiveRun, inner: asyncio.Task[None]) -> Closing:
@@ -279,15 +291,21 @@ class RunEngine:
 
     def _suggestions(self, live: LiveRun, closing: Closing, question: Question) -> list[dict[str, Any]]:
         """Nothing after a refusal, nor after what a suggestion asked for."""
-        if closing.status != "completed" or live.refusal is not None or "whole_document" in live.facts:
+        if (
+            closing.status != "completed"
+            or live.row.session_id is None
+            or live.refusal is not None
+            or "whole_document" in live.facts
+        ):
             return []
         return suggestions_of(
-            live.passages, language=question.workspace.language or language_of(question.message.content),
+            live.passages, language=question.workspace.language or language_of(question.content),
             session_id=live.row.session_id, new_id=lambda: self._runtime.ids.new("sug"),
         )  # fmt: skip
 
     async def _close(self, live: LiveRun, closing: Closing, question: Question) -> None:
         """Record first, then `complete`. A disk that is full is tried again until it is not, or the next start does it."""
+        live.tell_unheard()
         failpoint("run.before_final_commit")
         events = close_run(
             live, closing, moment_s=self._runtime.clock.now(), event_id=self._runtime.ids.new("evt"),
@@ -313,12 +331,13 @@ class RunEngine:
         for suggestion in events.suggestions:
             live.append(Suggestion(**suggestion))
         live.state = closing.status
-        self._observe(live, closing)
+        self._observe(live, closing, events.usage)
         self._tell_user(live)
         self._forget(live)
 
-    def _observe(self, live: LiveRun, closing: Closing) -> None:
+    def _observe(self, live: LiveRun, closing: Closing, usage: Usage) -> None:
         self._metrics.run_ended(closing.status)
+        self._metrics.used(usage, cached_nodes=live.cached_nodes)
         if live.first_token_ms is not None:
             self._metrics.first_token(live.first_token_ms / 1000)
         retrieval_ms = live.counts.get("retrieval_ms")
@@ -326,6 +345,8 @@ class RunEngine:
             self._metrics.retrieval(retrieval_ms / 1000)
 
     def _tell_user(self, live: LiveRun) -> None:
+        if live.row.session_id is None:  # a replay: it stands in nobody's list of conversations
+            return
         event = RunStateChanged(state=live.state, run_id=live.run_id, session_id=live.row.session_id)
         self._log.append([user_topic(live.row.author_id)], event)
 

@@ -20,6 +20,8 @@ from antiphon.core.runtime import Runtime
 from antiphon.flows.plan import Plan, PlannedInput, PlannedNode
 from antiphon.flows.port_types import fits
 from antiphon.runs.node import NodeContext, NodeImplementation, NodeObserver, RunContext
+from antiphon.runs.node_failures import as_tool_failed, cancelled_from_outside, worth_another_try
+from antiphon.runs.output_cache import OutputCache
 from antiphon.runs.stream import PushTextStream
 
 _log = structlog.get_logger(__name__)
@@ -48,20 +50,23 @@ class Executor:
         runtime: Runtime,
         *,
         max_parallel: int = DEFAULT_MAX_PARALLEL,
+        cache: OutputCache | None = None,
     ) -> None:
         if max_parallel < 1:
             raise ValueError("max_parallel is at least 1.")
         self._implementations = implementations
         self._runtime = runtime
         self._max_parallel = max_parallel
+        self._cache = cache
 
-    async def execute(self, plan: Plan, context: RunContext, observer: NodeObserver) -> Execution:
+    async def execute(self, plan: Plan, context: RunContext, observer: NodeObserver, *, cached: bool = True) -> Execution:
         """Runs all nodes of the plan and returns when the last one has.
 
         Raises the AntiphonError of the first node that failed (anything else it raised: ToolFailed naming the node, the
         cause chained and logged); the others are cancelled first and waited for. Cancelling this call cancels every node
         in the loop's next turn (a node that is due already may take its step before), waits for them and raises
-        CancelledError; from that turn on no stream passes text on and no output is taken."""
+        CancelledError; from that turn on no stream passes text on and no output is taken.
+        `cached` False: every node runs, whatever is kept."""
         run = _Run(
             plan=plan,
             context=context,
@@ -69,6 +74,7 @@ class Executor:
             implementations=self._implementations,
             runtime=self._runtime,
             places=asyncio.Semaphore(self._max_parallel),
+            cache=self._cache if cached else None,
         )
         try:
             return await run.execute()
@@ -79,7 +85,7 @@ class Executor:
 class _NodeRun:
     """One node of one run."""
 
-    __slots__ = ("context", "emitted", "implementation", "missing", "node", "ready", "streams")
+    __slots__ = ("context", "emitted", "implementation", "missing", "node", "ready", "run_context", "streams")
 
     def __init__(self, node: PlannedNode, implementation: NodeImplementation) -> None:
         self.node = node
@@ -91,6 +97,7 @@ class _NodeRun:
         self.streams: dict[str, PushTextStream] = {}
         self.emitted: set[str] = set()
         self.context: NodeContext | None = None
+        self.run_context: RunContext | None = None
 
     @property
     def told(self) -> bool:
@@ -108,12 +115,14 @@ class _Run:
         implementations: Mapping[tuple[str, int], NodeImplementation],
         runtime: Runtime,
         places: asyncio.Semaphore,
+        cache: OutputCache | None,
     ) -> None:
         self._plan = plan
         self._context = context
         self._observer = observer
         self._runtime = runtime
         self._places = places
+        self._cache = cache
         self._values: dict[tuple[str, str], Any] = {}
         self._nodes = [_NodeRun(node, _implementation(implementations, node)) for node in plan.nodes]
         self._followers: defaultdict[tuple[str, str], list[_NodeRun]] = defaultdict(list)
@@ -154,7 +163,7 @@ class _Run:
         self._values.clear()
         for state in self._nodes:
             state.streams.clear()
-            state.context = None
+            state.context = state.run_context = None
 
     # --- one node ------------------------------------------------------------------------------------------------------
 
@@ -174,16 +183,31 @@ class _Run:
         started_s = self._runtime.clock.monotonic()
         try:
             self._observer.node_started(state.node.id, state.node.label)
-            await self._attempts(state, inputs)
-            self._observer.node_finished(state.node.id, self._elapsed_ms(started_s))
+            cached = await self._from_cache_or_attempts(state, inputs)
+            self._observer.node_finished(state.node.id, self._elapsed_ms(started_s), cached=cached)
         except asyncio.CancelledError as error:
             # A node whose own inner task was cancelled: for a task group that is no failure, and those behind would wait.
-            if self._closing or _cancelled_from_outside():
+            if self._closing or cancelled_from_outside():
                 raise
             return self._failed(state, error, started_s)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary of the node: becomes node_failed and the run's error
             return self._failed(state, error, started_s)
         return None
+
+    async def _from_cache_or_attempts(self, state: _NodeRun, inputs: Mapping[str, Any]) -> bool:
+        """Whether the outputs were kept from an earlier run."""
+        watched = self._cache.watch(state.node, self._context, inputs) if self._cache is not None else None
+        if watched is None:
+            await self._attempts(state, inputs)
+            return False
+        kept = watched.found()
+        if kept is not None:
+            self._give_out(state, kept)
+            return True
+        state.run_context = watched.context()
+        await self._attempts(state, inputs)
+        watched.keep({key[1]: value for key, value in self._values.items() if key[0] == state.node.id and value is not None})
+        return False
 
     async def _attempts(self, state: _NodeRun, inputs: Mapping[str, Any]) -> None:
         retry = state.node.definition.retry
@@ -194,7 +218,7 @@ class _Run:
                 outputs = await self._limited(state, inputs)
                 break
             except Exception as error:
-                if attempt >= attempts or state.told or not _worth_another_try(error):
+                if attempt >= attempts or state.told or not worth_another_try(error):
                     raise
                 _log.warning(
                     "node_tried_again", run_id=self._context.run_id, node=state.node.id, attempt=attempt, error=repr(error)
@@ -235,7 +259,7 @@ class _Run:
                 node_id=state.node.id,
                 label=state.node.label,
                 settings=state.node.settings,
-                run=self._context,
+                run=state.run_context or self._context,
                 stream=partial(self._open_stream, state),
                 emit=partial(self._emit, state),
             )
@@ -243,7 +267,7 @@ class _Run:
 
     def _failed(self, state: _NodeRun, error: BaseException, started_s: float) -> AntiphonError:
         """The error to raise for `error`; tells observer and readers when it is the first of the run."""
-        shown = error if isinstance(error, AntiphonError) else _as_tool_failed(state.node, error)
+        shown = error if isinstance(error, AntiphonError) else as_tool_failed(state.node, error)
         if self._failure is not None or self._closing:
             if error is not self._failure:  # a reader of a failed stream got the very same error: nothing new
                 _log.warning("node_failed_late", run_id=self._context.run_id, node=state.node.id, exc_info=error)
@@ -367,20 +391,3 @@ def _implementation(implementations: Mapping[tuple[str, int], NodeImplementation
     if found is None:
         raise ToolFailed(f"The node {node.id!r} is of the type {node.descriptor.type!r}, which has no implementation here.")
     return found
-
-
-def _as_tool_failed(node: PlannedNode, error: BaseException) -> ToolFailed:
-    """The exception's own words stay in the log: they may hold paths, addresses or keys."""
-    return ToolFailed(
-        f"The node {node.id!r} failed with {type(error).__name__}; the server's log has the details.",
-        data={"node": node.id, "type": node.descriptor.type},
-    )
-
-
-def _worth_another_try(error: Exception) -> bool:
-    return error.retryable if isinstance(error, AntiphonError) else True
-
-
-def _cancelled_from_outside() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

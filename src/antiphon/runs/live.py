@@ -28,14 +28,19 @@ from antiphon.protocol.events import (
     NodeStarted,
     ReasoningChunk,
     Refusal,
+    RunSteered,
     Sources,
     Status,
 )
 from antiphon.protocol.topics import run_topic, session_topic
 from antiphon.retrieve.passage import Passage
+from antiphon.runs.language import language_of
 from antiphon.runs.marks import Mark, MarkScanner
 from antiphon.runs.pacing import LoadGauge, Pacer
+from antiphon.runs.recorded_retrieval import Retrieval
+from antiphon.runs.run_record import RunAbout, nodes_record
 from antiphon.runs.sources import source_of
+from antiphon.runs.steering import Steer, Steering
 from antiphon.storage.event_log.contract import EventLog
 from antiphon.storage.records.rows import RunRow
 
@@ -85,6 +90,14 @@ class LiveRun:
         self._nodes: dict[str, dict[str, Any]] = {}
         self._node_texts: dict[tuple[str, str], _NodeText] = {}
         self._dirty_nodes: list[_NodeText] = []
+        self._outputs: dict[tuple[str, str], Any] = {}
+        self.about: RunAbout | None = None
+        self.finish_record: Callable[[Mapping[str, Any], str], dict[str, Any]] | None = None
+        self.retrievals: list[Retrieval] = []
+        self.steering = Steering(self._heard, self._tell_steer)
+        self.steers: list[dict[str, Any]] = []
+        self.earlier_prompts: list[dict[str, Any]] = []
+        self.placed_s: float | None = None
         self._began_s = runtime.clock.monotonic()
         self.first_text_s: float | None = None
         self.last_text_s: float | None = None
@@ -122,6 +135,16 @@ class LiveRun:
     def first_token_ms(self) -> int | None:
         return None if self.first_text_s is None else int((self.first_text_s - self._began_s) * 1000)
 
+    @property
+    def cached_nodes(self) -> int:
+        return sum(1 for node in self._nodes.values() if node.get("cached"))
+
+    @property
+    def timings(self) -> dict[str, int | None]:
+        """Of the run so far, in ms. `queued_ms`: until it had a place."""
+        queued_ms = None if self.placed_s is None else int((self.placed_s - self._began_s) * 1000)
+        return {"queued_ms": queued_ms, "first_token_ms": self.first_token_ms, "total_ms": self.elapsed_ms}
+
     def nodes_snapshot(self) -> dict[str, dict[str, Any]]:
         """Nodes as the client reducer holds them, text as appended so far: `tell_nodes` first."""
         texts: dict[str, dict[str, str]] = {}
@@ -133,11 +156,14 @@ class LiveRun:
         }
 
     def node_records(self, *, ended: str) -> list[dict[str, Any]]:
-        """For the run's record; nodes that were cut short end as the run did."""
-        return [
-            {"id": node_id, **node, "state": ended if node["state"] == "running" else node["state"]}
+        """For the run's record: what nodes were, and digests of what they gave (a few KiB are hashed). Nodes that were cut
+        short end as the run did."""
+        texts = {key: "".join(text.parts) + "".join(text.pending) for key, text in self._node_texts.items()}
+        told = {
+            node_id: {**node, "state": ended if node["state"] == "running" else node["state"]}
             for node_id, node in self._nodes.items()
-        ]
+        }
+        return nodes_record(self.about.plan if self.about is not None else None, told, {**self._outputs, **texts})
 
     # --- events ------------------------------------------------------------------------------------------------------------
 
@@ -204,13 +230,39 @@ class LiveRun:
             self._pacer.nudge()
 
     def usage(self, **counts: int | None) -> None:
-        self.counts.update(counts)
+        """Several calls of models, or retrievals, add up; None is not known and adds nothing."""
+        for name, count in counts.items():
+            before = self.counts.get(name)
+            self.counts[name] = before if count is None else count + (before or 0)
+
+    def retrieved(self, retrieval: Retrieval) -> None:
+        """What the run's retriever tells."""
+        self.retrievals.append(retrieval)
 
     def finish(self, reason: str) -> None:
         self.finish_reason = reason
 
     def record(self, **facts: Any) -> None:
+        if "prompt" in facts and "prompt" in self.facts:
+            self.earlier_prompts.append({"model": self.facts.get("model"), **self.facts["prompt"]})
         self.facts.update(facts)
+
+    def _heard(self, steer: Steer) -> None:
+        """The model is called again with these words; what comes from here on is said with them."""
+        if self.closed:
+            return
+        chinese = language_of(steer.content) == "zh"
+        self.status("steering", "按新的要求继续" if chinese else "Going on with what you said")
+        self._tell_steer(steer)
+
+    def tell_unheard(self) -> None:
+        """At the end: words that no model was told stand behind the text."""
+        for steer in self.steering.unheard():
+            self._tell_steer(steer)
+
+    def _tell_steer(self, steer: Steer) -> None:
+        self.steers.append({**steer.to_record(), "offset": self._length})
+        self.append(RunSteered(steer_id=steer.id, content=steer.content, offset=self._length, author=steer.author))
 
     # --- NodeObserver -----------------------------------------------------------------------------------------------------------
 
@@ -233,14 +285,15 @@ class LiveRun:
 
     def node_output(self, node_id: str, port: str, value: Any) -> None:
         if not self.closed:
+            self._outputs[node_id, port] = value
             self.append(NodeOutput(node_id=node_id, port=port, output=_summary(value)), run_only=True)
 
-    def node_finished(self, node_id: str, duration_ms: int) -> None:
+    def node_finished(self, node_id: str, duration_ms: int, *, cached: bool = False) -> None:
         if not self.closed:
             self._flush_nodes()
             self._pacer.flush_now()
-            self._nodes[node_id].update(state="finished", duration_ms=duration_ms)
-            self.append(NodeFinished(node_id=node_id, duration_ms=duration_ms, cached=False), run_only=True)
+            self._nodes[node_id].update(state="finished", duration_ms=duration_ms, **({"cached": True} if cached else {}))
+            self.append(NodeFinished(node_id=node_id, duration_ms=duration_ms, cached=cached), run_only=True)
 
     def node_failed(self, node_id: str, code: str, message: str, duration_ms: int) -> None:
         if not self.closed:

@@ -6,7 +6,7 @@ Used by the built-in nodes (runs/nodes/) and by plug-ins alike; the executor (ru
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from antiphon.access.scope import Scope
@@ -15,6 +15,7 @@ from antiphon.flows.descriptor import NodeDescriptor
 from antiphon.models.chat import ChatMessage, ChatModels
 from antiphon.retrieve.passage import Passage, Retriever
 from antiphon.retrieve.whole_document import DocumentReader
+from antiphon.runs.steering import Steering
 from antiphon.storage.lexical.contract import SearchFilter
 from antiphon.storage.records.rows import WorkspaceRow
 
@@ -28,6 +29,11 @@ class TextStream(Protocol):
 
     def listen(self, on_text: Callable[[str], None]) -> None:
         """`on_text` gets what is already there now, and every later piece in the writer's call (no task switch)."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """What was written so far."""
         ...
 
     def __aiter__(self) -> AsyncIterator[str]: ...
@@ -75,7 +81,9 @@ class RunSink(Protocol):
 class RunContext:
     """Everything of one run that nodes may use. `history` is oldest first, without the question itself, already limited.
 
-    `language` is `zh` or `en`, told from the question. `seed` None: not fixed. `documents` None: no document can be read as a whole.
+    `language` is `zh` or `en`, told from the question. `documents` None: no document can be read as a whole. `seed`: asked for
+    by the command or the server's setting; None: not fixed, and `drawn_seed` is what the run drew for itself. Both are
+    recorded. `steering`: what the user says while the answer is written.
     """
 
     run_id: str
@@ -94,6 +102,12 @@ class RunContext:
     models: ChatModels
     runtime: Runtime
     sink: RunSink
+    drawn_seed: int | None = None
+    steering: Steering = field(default_factory=Steering)
+
+    def seed_for(self, of_node: int | None) -> int | None:
+        """The seed for a node whose own setting is `of_node`: one that is asked for goes first, a drawn one last."""
+        return next((seed for seed in (self.seed, of_node, self.drawn_seed) if seed is not None), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,6 +148,6 @@ class NodeObserver(Protocol):
 
     def node_output(self, node_id: str, port: str, value: Any) -> None: ...
 
-    def node_finished(self, node_id: str, duration_ms: int) -> None: ...
+    def node_finished(self, node_id: str, duration_ms: int, *, cached: bool = False) -> None: ...
 
     def node_failed(self, node_id: str, code: str, message: str, duration_ms: int) -> None: ...

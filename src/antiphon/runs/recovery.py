@@ -17,11 +17,12 @@ from antiphon.access.scope import system_scope
 from antiphon.core.errors import RunInterrupted
 from antiphon.core.runtime import Runtime
 from antiphon.protocol.events import Complete, Event, RunError
+from antiphon.runs.asked import Asked
 from antiphon.runs.beginning import question_event, started_event
-from antiphon.runs.closing import Closing, complete_event, outbox_row, topics_of
+from antiphon.runs.closing import Closing, Owed, complete_event, outbox_row, topics_of
 from antiphon.storage.event_log.contract import EventLog
 from antiphon.storage.event_log.sqlite import SqliteEventLog, StoredEvent
-from antiphon.storage.records.contract import Store, Transaction
+from antiphon.storage.records.contract import Store, Transaction, Urgency
 from antiphon.storage.records.rows import MESSAGES, OUTBOX, RUNS, MessageRow, RunRow
 
 _log = structlog.get_logger(__name__)
@@ -73,14 +74,23 @@ async def recover_runs(store: Store, log: EventLog, runtime: Runtime) -> int:
     for row in open_runs:
         event_id = runtime.ids.new("evt")
         await store.write(lambda tx, r=row, e=event_id: _seal(tx, r, answers.get(r.message_id or ""), e, moment_s))
+    waiting = await store.read(lambda tx: tx.find(OUTBOX, reach, order="created_at"))
+    owed = [(row, msgspec.json.decode(row.body, type=Owed)) for row in waiting]
     if isinstance(log, SqliteEventLog) and log.unclean:
         await log.forget_stored()
+        told_by_snapshots = [row.id for row, event in owed if not isinstance(event, Complete)]
+        if told_by_snapshots:  # of a new epoch; what these say may be older than them
+            await store.write(lambda tx: tx.delete(OUTBOX, reach, {"id": ("in", told_by_snapshots)}), Urgency.COMMAND)
     else:
+        for row, event in owed:
+            if not isinstance(event, Complete):
+                log.append(row.topics, event, event_id=row.id)
         for row in open_runs:
             if row.id not in begun:
                 await _append_beginning(store, log, row)
-    for waiting in await store.read(lambda tx: tx.find(OUTBOX, reach)):
-        log.append(waiting.topics, msgspec.json.decode(waiting.body, type=Complete), event_id=waiting.id)
+    for row, event in owed:
+        if isinstance(event, Complete):
+            log.append(row.topics, event, event_id=row.id)
     await log.flush()
     if open_runs:
         _log.info("runs_sealed", count=len(open_runs))
@@ -91,10 +101,18 @@ async def _append_beginning(store: Store, log: EventLog, row: RunRow) -> None:
     """For a question that was committed while its process stopped cleanly: the epoch lives on, so that clients are owed the
     events which a snapshot would have made up for."""
     reach = system_scope("recovery")
-    message = await store.read(lambda tx: tx.get(MESSAGES, reach, row.user_message_id or ""))
+    message, answer = await store.read(
+        lambda tx: (tx.get(MESSAGES, reach, row.user_message_id or ""), tx.get(MESSAGES, reach, row.message_id or ""))
+    )
+    asked = Asked.of_record(row.record.get("scope"))
+    anew = asked is not None and asked.again
     events: list[Event] = [
-        *([question_event(message, cause=message.client_id)] if message is not None else []),
-        started_event(row, cause=message.client_id if message is not None else None),
+        *([question_event(message, cause=message.client_id)] if message is not None and not anew else []),
+        started_event(
+            row,
+            cause=message.client_id if message is not None and not anew else None,
+            siblings=answer.siblings if answer is not None else (),
+        ),
         RunError(code=RunInterrupted.code, message=INTERRUPTED, retryable=RunInterrupted.retryable),
     ]
     for event in events:

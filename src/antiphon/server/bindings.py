@@ -114,6 +114,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     _get("/sessions/{session_id}/export", "session_export", "export"),
     _get("/runs/{run_id}", "run_get"),
     _post("/runs/{run_id}/stop", "run_stop"),
+    _post("/runs/{run_id}/replay", "run_replay"),
     _post("/keys", "key_create", 201),
     _get("/keys", "key_list"),
     _delete("/keys/{key_id}", "key_delete"),
@@ -130,8 +131,8 @@ BINDINGS: Final[tuple[Binding, ...]] = (
 )
 
 SOCKET_ONLY: Final[frozenset[str]] = frozenset({
-    "hello", "auth_refresh", "subscribe", "unsubscribe", "pong", "chat_message", "stop", "history",
-    "suggestion_dismiss",
+    "hello", "auth_refresh", "subscribe", "unsubscribe", "pong", "chat_message", "stop", "history", "suggestion_dismiss",
+    "regenerate", "edit_message", "switch_branch", "feedback", "queue_change", "queue_send",
 })  # fmt: skip
 """Verbs that are command frames of the realtime protocol (and of POST /commands where they need no connection), not routes."""
 

@@ -14,7 +14,6 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from antiphon.access.changes import AccessChanges
-from antiphon.access.identity import Identity
 from antiphon.access.origins import Origins, is_loopback, split_origins
 from antiphon.access.safety import check_settings
 from antiphon.access.sealing import SecretBox
@@ -71,10 +70,14 @@ from antiphon.runs.executor import Executor
 from antiphon.runs.language import language_of
 from antiphon.runs.live import LiveRun
 from antiphon.runs.nodes import builtin
+from antiphon.runs.output_cache import OutputCache
 from antiphon.runs.pacing import LoadGauge
 from antiphon.runs.recovery import recover_runs
+from antiphon.runs.replay import Replays
+from antiphon.runs.waiting import WaitingQuestions
 from antiphon.server.app import create_app
 from antiphon.server.bindings import API
+from antiphon.server.hub_rights import HubRights
 from antiphon.server.meaning_rooms import MeaningRooms
 from antiphon.server.metrics import Metrics, watch_event_loop_lag
 from antiphon.server.model_gate import ModelGate
@@ -131,6 +134,7 @@ class House:
 
     async def close(self, *, grace_s: float = 0.0) -> None:
         """Ends runs (those that need longer than `grace_s` are sealed as interrupted), sockets, workers, then the stores."""
+        await self.waiting.close()
         await self.runs.shutdown(grace_s=grace_s)
         await self.hub.stop()
         await self._closing.aclose()
@@ -208,7 +212,7 @@ class House:
         self.gauge = LoadGauge(runtime, lambda: stores.database.backlog)
         assistant = plan(default_assistant(), self.plugins.catalogue())
         self.runs = RunEngine(
-            store=stores.store, log=stores.log, executor=Executor(self.plugins.implementations(), runtime),
+            store=stores.store, log=stores.log, executor=Executor(self.plugins.implementations(), runtime, cache=self._cache()),
             plan=lambda _workspace: assistant, retriever=self.retriever, models=self.models, runtime=runtime, ticks=self.ticks,
             documents=StoredDocuments(stores.store, stores.index),
             gauge=self.gauge, metrics=MeteredRuns(self.metrics), on_ended=self._run_ended,
@@ -216,6 +220,14 @@ class House:
                 max_runs=settings.runs.max, timeout_s=settings.run.timeout_s, checkpoint_s=settings.runs.checkpoint_s
             ),
         )  # fmt: skip
+
+    def _cache(self) -> OutputCache | None:
+        settings, store = self.settings.runs, self.stores.store
+        if not settings.cache_entries:
+            return None
+        return OutputCache(
+            max_entries=settings.cache_entries, max_bytes=settings.cache_bytes, index_version=lambda: store.document_changes
+        )
 
     def _build_library(self) -> None:
         settings, runtime, stores = self.settings, self.runtime, self.stores
@@ -259,7 +271,7 @@ class House:
         )
 
     def _run_ended(self, live: LiveRun, question: Question, closing: Closing) -> None:
-        if closing.status == "completed" and self.settings.chat.titles:
+        if closing.status == "completed" and self.settings.chat.titles and question.message is not None and live.row.session_id:
             self.titles.answered(
                 session_id=live.row.session_id, model=str(live.facts.get("model") or live.row.model), answer=live.text,
                 question=question.message.content, first=not question.history, language=language_of(question.message.content),
@@ -270,6 +282,11 @@ class House:
 
     def _build_commands(self) -> None:
         settings, runtime, stores = self.settings, self.runtime, self.stores
+        owner = runtime.ids.new("run")
+        self.waiting = WaitingQuestions(
+            store=stores.store, log=stores.log, engine=self.runs, models=self.models, memberships=self.accounts, runtime=runtime,
+            history_messages=settings.runs.history_messages, owner=owner,
+        )  # fmt: skip
         self.services = Services(
             settings=settings, runtime=runtime, store=stores.store, blobs=stores.blobs, log=stores.log, jobs=stores.jobs,
             changes=self.changes, accounts=self.accounts, tickets=self.tickets, sign_in_links=self.sign_in_links,
@@ -278,7 +295,10 @@ class House:
             pages=Pages(stores.store, stores.blobs, self.parsers, self.document_passwords), sessions=self.sessions, messages=Messages(stores.store),
             retriever=self.retriever, indexing=self.meaning.indexing, meaning=self.meaning.statuses, models=self.models,
             providers=self.providers, probe=ModelProbe(runtime, self.models.limits, self.models.gate),
-            find_model_servers=self.find_model_servers, runs=self.runs, instance_id=runtime.ids.new("run"),
+            find_model_servers=self.find_model_servers, runs=self.runs, instance_id=owner, waiting=self.waiting,
+            replays=Replays(
+                store=stores.store, chunk_of=stores.index.get, catalogue=self.plugins.catalogue(), runtime=runtime, owner=owner
+            ),
             message_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.messages_per_minute),
             login_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.logins_per_minute),
         )  # fmt: skip
@@ -291,7 +311,7 @@ class House:
             max_bytes=limits.outbound_frame_bytes, credentials=self.accounts,
         )  # fmt: skip
         self.hub = Hub(
-            runtime=runtime, ticks=self.ticks, log=stores.log, rights=_Rights(self.accounts, topics), has_active_run=self._active,
+            runtime=runtime, ticks=self.ticks, log=stores.log, rights=HubRights(self.accounts, topics), has_active_run=self._active,
             limits=HubLimits(
                 connections=limits.connections, connections_per_user=limits.connections_per_user, idle_s=limits.idle_s,
                 ping_s=settings.heartbeat.interval_s, pong_timeout_s=settings.heartbeat.pong_timeout_s,
@@ -344,6 +364,7 @@ class House:
         if self.settings.sample:
             await add_sample_workspace(self, wait_s=SAMPLE_WAIT_S)
         self.hub.start()
+        await self.waiting.load()
 
     async def _offer_model_servers(self) -> None:
         """Said in the log only, and not used: the owner chooses."""
@@ -367,17 +388,3 @@ class House:
                     await self.crawls.forget_ended()
                 except AntiphonError as error:
                     self.log.warning("ended_logins_not_removed", error=str(error))
-
-
-class _Rights:
-    """The hub's questions, answered by accounts and the topic table."""
-
-    def __init__(self, accounts: Accounts, topics: Topics) -> None:
-        self._accounts = accounts
-        self._topics = topics
-
-    async def is_still_valid(self, identity: Identity, /) -> bool:
-        return await self._accounts.is_still_valid(identity)
-
-    async def may_subscribe(self, identity: Identity, topic: str, /) -> bool:
-        return await self._topics.may_subscribe(identity, topic)

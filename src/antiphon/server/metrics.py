@@ -19,13 +19,14 @@ from antiphon.core.runtime import Runtime
 _FIRST_TOKEN_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _ADDED_TOKEN_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 _RETRIEVAL_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+_TOKENS_PER_S = (1.0, 2.5, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 250.0, 500.0)
 _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 LAG_INTERVAL_S = 0.1
 """How often the lag of the event loop is looked at."""
 
 
 class Histogram:
-    """Seconds in buckets. `counts` has one place more than `bounds`, for what lies above the last."""
+    """Values, most of them seconds, in buckets. `counts` has one place more than `bounds`, for what lies above the last."""
 
     __slots__ = ("bounds", "counts", "total_s")
 
@@ -63,6 +64,10 @@ class Metrics:
         self.loop_lag_s = 0.0
         self.resumes: dict[str, int] = {"replay": 0, "snapshot": 0, "live": 0}
         self.runs_ended: dict[str, int] = {"completed": 0, "stopped": 0, "failed": 0, "interrupted": 0}
+        self.tokens: dict[str, int] = {"prompt": 0, "completion": 0}
+        self.tool_calls = 0
+        self.tokens_per_s = Histogram(_TOKENS_PER_S)
+        self.cached_nodes = 0
         self.runs_active = 0
         self.connections = 0
         self._registry = CollectorRegistry(auto_describe=False)
@@ -96,6 +101,15 @@ class _Figures(Collector):
         for status, count in figures.runs_ended.items():
             ended.add_metric([status], count)
         yield ended
+        tokens = CounterMetricFamily("antiphon_tokens", "Tokens as models told them.", labels=["kind"])
+        for kind, count in figures.tokens.items():
+            tokens.add_metric([kind], count)
+        yield tokens
+        yield figures.tokens_per_s.family("antiphon_tokens_per_second", "Tokens per second of an answer, where told.")
+        yield CounterMetricFamily("antiphon_tool_calls", "Calls of tools by runs.", figures.tool_calls)
+        yield CounterMetricFamily(
+            "antiphon_cached_nodes", "Nodes whose outputs were kept from a run before.", figures.cached_nodes
+        )
         yield GaugeMetricFamily("antiphon_runs_active", "Runs that are not finished.", figures.runs_active)
         yield GaugeMetricFamily("antiphon_connections", "Open sockets.", figures.connections)
 

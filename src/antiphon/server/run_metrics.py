@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from antiphon.protocol.events import Usage
 from antiphon.server.metrics import Metrics
 
 
@@ -21,5 +22,19 @@ class MeteredRuns:
     def retrieval(self, seconds: float) -> None:
         self._metrics.retrieval.observe(seconds)
 
+    def used(self, usage: Usage, *, cached_nodes: int) -> None:
+        metrics = self._metrics
+        metrics.tokens["prompt"] += _told(usage.prompt_tokens)
+        metrics.tokens["completion"] += _told(usage.completion_tokens)
+        metrics.tool_calls += _told(usage.tool_calls)
+        metrics.cached_nodes += cached_nodes
+        if isinstance(usage.tokens_per_s, float):
+            metrics.tokens_per_s.observe(usage.tokens_per_s)
+
     def added_token(self, seconds: float) -> None:
         self._metrics.added_token.observe(seconds)
+
+
+def _told(count: object) -> int:
+    """0 for what the model did not tell."""
+    return count if isinstance(count, int) else 0

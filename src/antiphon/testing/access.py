@@ -89,6 +89,10 @@ def _run(o: Objects) -> dict[str, Any]:
     return {"run_id": o.run_id}
 
 
+def _answer(o: Objects) -> dict[str, Any]:
+    return {"message_id": o.answer_id}
+
+
 def _page(o: Objects, **more: Any) -> dict[str, Any]:
     return {"document_id": o.document_id, "page": 1, **more}
 
@@ -168,6 +172,13 @@ EXPECTED: Final[Mapping[str, Rule]] = {
     "stop": Rule("stopper", _run, session=True),
     "run_stop": Rule("stopper", _run, session=True),
     "run_get": Rule("viewer", _run, session=True),
+    "regenerate": Rule("viewer", _answer, session=True),
+    "edit_message": Rule("stopper", lambda o: {"message_id": o.question_id, "content": "Rather?"}, session=True),
+    "switch_branch": Rule("viewer", _answer, session=True),
+    "feedback": Rule("viewer", lambda o: {**_answer(o), "rating": "good"}, session=True),
+    "queue_change": Rule("stopper", lambda o: {"run_id": o.waiting_run_id, "content": "Rather?"}, session=True),
+    "queue_send": Rule("stopper", lambda o: {"run_id": o.waiting_run_id}, session=True),
+    "run_replay": Rule("viewer", lambda o: {**_run(o), "wait_s": 0}, session=True),
 }
 
 _NOT_SIGNED_IN: Final = frozenset({Actor.ANONYMOUS, Actor.SUSPENDED, Actor.REVOKED_KEY})

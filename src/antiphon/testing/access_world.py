@@ -26,6 +26,7 @@ from antiphon.storage.records.rows import (
     MESSAGES,
     PAGES,
     PROVIDERS,
+    QUEUE,
     RUNS,
     SESSIONS,
     USERS,
@@ -38,6 +39,7 @@ from antiphon.storage.records.rows import (
     MessageRow,
     PageRow,
     ProviderRow,
+    QueueRow,
     RunRow,
     SessionRow,
     UserRow,
@@ -62,6 +64,9 @@ class Objects:
     queued_document_id: str
     session_id: str
     run_id: str
+    question_id: str
+    answer_id: str
+    waiting_run_id: str
     user_id: str
     member_id: str
     key_id: str
@@ -133,7 +138,7 @@ class _Seeding:
         own = self._objects(
             tx, under_test, author=people["editor"], people=people, login=login, sha256=sha256, visibility="workspace"
         )
-        private_session, private_run = self._session(tx, under_test, author=people["editor"], visibility="private")
+        private = self._conversation(tx, under_test, author=people["editor"], visibility="private")
         foreign_workspace = self._workspace(tx, f"{CANARY} plans", owner=people["stranger"])
         foreign = self._objects(
             tx, foreign_workspace, author=people["stranger"], people=people, login=login, sha256=sha256, visibility="workspace"
@@ -144,7 +149,7 @@ class _Seeding:
             actors=actors,
             objects={
                 "own": own,
-                "private": replace(own, session_id=private_session, run_id=private_run),
+                "private": replace(own, **private),
                 "foreign": foreign,
                 "deleted": deleted,
                 "random": self._random(own),
@@ -216,7 +221,6 @@ class _Seeding:
         login: _Login,
         visibility: Visibility,
     ) -> Objects:
-        session_id, run_id = self._session(tx, workspace_id, author=author, visibility=visibility)
         key = KeyRow(id=self._new("key"), name=CANARY, user_id=author, secret_hash=self._new("key"), created_at=self._now)
         tx.insert(KEYS, key)
         return Objects(
@@ -224,8 +228,7 @@ class _Seeding:
             document_id=self._document(tx, workspace_id, state="ready", sha256=sha256, searchable=True),
             failed_document_id=self._document(tx, workspace_id, state="failed", sha256="fa" * 32, error={"code": "bad_request", "message": "It."}),
             queued_document_id=self._document(tx, workspace_id, state="queued", sha256="0e" * 32),
-            session_id=session_id,
-            run_id=run_id,
+            **self._conversation(tx, workspace_id, author=author, visibility=visibility),
             user_id=people["newcomer"],
             member_id=people["member"],
             key_id=key.id,
@@ -272,30 +275,59 @@ class _Seeding:
         tx.insert(WATCHES, row)
         return row.id
 
-    def _session(self, tx: Transaction, workspace_id: WorkspaceId, *, author: UserId, visibility: Visibility) -> tuple[str, str]:
-        session_id, run_id = self._new("ses"), self._new("run")
-        tx.insert(
-            SESSIONS,
-            SessionRow(
-                id=session_id, workspace_id=workspace_id, author_id=author, title=CANARY, visibility=visibility,
-                created_at=self._now, updated_at=self._now,
-            ),
+    def _session(self, tx: Transaction, workspace_id: WorkspaceId, *, author: UserId, visibility: Visibility) -> str:
+        row = SessionRow(
+            id=self._new("ses"), workspace_id=workspace_id, author_id=author, title=CANARY, visibility=visibility,
+            created_at=self._now, updated_at=self._now,
         )  # fmt: skip
+        tx.insert(SESSIONS, row)
+        return row.id
+
+    def _waiting(self, tx: Transaction, workspace_id: WorkspaceId, *, author: UserId, visibility: Visibility) -> str:
+        """A question that waits, in a session of its own: the other one is free."""
+        session_id, run_id = self._session(tx, workspace_id, author=author, visibility=visibility), self._new("run")
+        ids: dict[str, Any] = {"message_id": self._new("msg"), "user_message_id": self._new("msg")}
+        of: dict[str, Any] = {
+            "session_id": session_id,
+            "workspace_id": workspace_id,
+            "author_id": author,
+            "created_at": self._now,
+        }
+        tx.insert(RUNS, RunRow(id=run_id, model="scripted", state="waiting", **of, **ids))
+        tx.insert(QUEUE, QueueRow(id=run_id, model="scripted", author_name=CANARY, content=CANARY, position=1.0, **of, **ids))
+        return run_id
+
+    def _conversation(
+        self, tx: Transaction, workspace_id: WorkspaceId, *, author: UserId, visibility: Visibility
+    ) -> dict[str, str]:
+        """The ids of a session with a question and its answer, and of a question that waits."""
+        session_id, run_id = self._session(tx, workspace_id, author=author, visibility=visibility), self._new("run")
+        question_id, answer_id = self._new("msg"), self._new("msg")
         tx.insert(
             RUNS,
             RunRow(
                 id=run_id, session_id=session_id, workspace_id=workspace_id, author_id=author, model="scripted",
-                state="completed", created_at=self._now,
+                state="completed", record=_RECORD | {"asked": _RECORD["asked"] | {"workspace_ids": [workspace_id]}}, created_at=self._now,
             ),
         )  # fmt: skip
         tx.insert(
             MESSAGES,
             MessageRow(
-                id=self._new("msg"), session_id=session_id, workspace_id=workspace_id, ordinal=1, role="user", content=CANARY,
+                id=question_id, session_id=session_id, workspace_id=workspace_id, ordinal=1, role="user", content=CANARY,
                 run_id=run_id, author_id=author, created_at=self._now,
             ),
         )  # fmt: skip
-        return session_id, run_id
+        tx.insert(
+            MESSAGES,
+            MessageRow(
+                id=answer_id, session_id=session_id, workspace_id=workspace_id, ordinal=2, role="assistant", content=CANARY,
+                parent_id=question_id, run_id=run_id, created_at=self._now,
+            ),
+        )  # fmt: skip
+        return {
+            "session_id": session_id, "run_id": run_id, "question_id": question_id, "answer_id": answer_id,
+            "waiting_run_id": self._waiting(tx, workspace_id, author=author, visibility=visibility),
+        }  # fmt: skip
 
     def _deleted(
         self, tx: Transaction, under_test: WorkspaceId, people: dict[str, UserId], sha256: str, login: _Login
@@ -318,9 +350,19 @@ class _Seeding:
         new = self._new
         return replace(
             like, workspace_id=new("ws"), document_id=new("doc"), failed_document_id=new("doc"), queued_document_id=new("doc"),
-            session_id=new("ses"), run_id=new("run"), user_id=new("usr"), member_id=new("usr"), key_id=new("key"), crawl_id=new("crl"),
-            watch_id=new("wat"),
+            session_id=new("ses"), run_id=new("run"), question_id=new("msg"), answer_id=new("msg"), waiting_run_id=new("run"),
+            user_id=new("usr"), member_id=new("usr"), key_id=new("key"), crawl_id=new("crl"), watch_id=new("wat"),
         )  # fmt: skip
+
+
+_RECORD: Final[dict[str, Any]] = {
+    "asked": {"question": CANARY, "language": "en", "workspace_ids": [], "history": [], "filter": None},
+    "workspace": {"name": CANARY, "instructions": "", "mode": "open", "k": 6, "language": None},
+    "flow": {"name": "", "edges": [{"source": {"node": "q", "port": "question"}, "target": {"node": "o", "port": "answer"}}]},
+    "nodes": [{"id": "q", "type": "question", "settings": {}}, {"id": "o", "type": "output", "settings": {}}],
+    "retrievals": [], "passages": [], "seed": 1, "fixed_seed": False, "model": "scripted", "text": CANARY,
+}  # fmt: skip
+"""Enough for a run to be repeated."""
 
 
 async def _bytes(content: bytes) -> AsyncIterator[bytes]:

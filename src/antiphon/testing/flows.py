@@ -85,8 +85,8 @@ class RecordingObserver:
     def node_output(self, node_id: str, port: str, value: Any) -> None:
         self.events.append(("output", (node_id, port, value)))
 
-    def node_finished(self, node_id: str, duration_ms: int) -> None:  # noqa: ARG002 - the contract's
-        self.events.append(("finished", node_id))
+    def node_finished(self, node_id: str, duration_ms: int, *, cached: bool = False) -> None:  # noqa: ARG002 - the contract's
+        self.events.append(("cached" if cached else "finished", node_id))
 
     def node_failed(self, node_id: str, code: str, message: str, duration_ms: int) -> None:  # noqa: ARG002 - the contract's
         self.events.append(("failed", (node_id, code, message)))

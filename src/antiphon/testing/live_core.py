@@ -37,6 +37,7 @@ from antiphon.runs.executor import Executor
 from antiphon.runs.nodes import builtin
 from antiphon.runs.pacing import LoadGauge
 from antiphon.runs.recovery import recover_runs
+from antiphon.runs.waiting import WaitingQuestions
 from antiphon.storage.event_log.contract import Entry
 from antiphon.storage.event_log.sqlite import SqliteEventLog
 from antiphon.storage.jobs.memory import MemoryJobQueue
@@ -155,12 +156,16 @@ class LiveProcess:
             retriever=core.retriever, models=models, runtime=runtime, ticks=self.ticks, gauge=LoadGauge(runtime),
             limits=RunLimits(max_runs=core.max_runs, timeout_s=core.timeout_s, checkpoint_s=1.0),
         )  # fmt: skip
+        self.rights = rights = _OneOwner()
+        self.waiting = WaitingQuestions(
+            store=self.store, log=log, engine=self.engine, models=models, memberships=rights, runtime=runtime,
+            history_messages=SETTINGS.runs.history_messages, owner="test",
+        )  # fmt: skip
         services = services_on(self.store, MemoryJobQueue(MemoryStore(), runtime=runtime), runtime, settings=SETTINGS)
         services = replace(
             services, log=log, runs=self.engine, models=models, retriever=core.retriever,
-            sessions=Sessions(self.store, runtime, log.append, services.changes),
+            sessions=Sessions(self.store, runtime, log.append, services.changes), waiting=self.waiting,
         )  # fmt: skip
-        self.rights = rights = _OneOwner()
         self.hub = Hub(
             runtime=runtime, ticks=self.ticks, log=log, rights=rights, has_active_run=lambda _topic: True,
             limits=HubLimits(
@@ -176,9 +181,11 @@ class LiveProcess:
             heartbeat_ms=25_000, frames=TokenBuckets(runtime.clock, per_minute=0), count_resume=core.count_resume,
         )  # fmt: skip
         self.endpoint = RealtimeEndpoint(house)
+        await self.waiting.load()
 
     async def close(self) -> None:
         """In the order of `House.close`."""
+        await self.waiting.close()
         await self.engine.shutdown(grace_s=0)
         await self.hub.stop()
         assert self.log is not None

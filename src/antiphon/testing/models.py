@@ -147,6 +147,7 @@ class DirectedChat:
 
     def __init__(self) -> None:
         self.calls: list[DirectedCall] = []
+        self.requests: list[ChatRequest] = []
 
     @property
     def open_calls(self) -> list[DirectedCall]:
@@ -159,6 +160,7 @@ class DirectedChat:
     async def stream(self, request: ChatRequest, on_delta: OnDelta) -> ChatResult:
         call = DirectedCall()
         self.calls.append(call)
+        self.requests.append(request)
         emitted = 0
         try:
             while (step := await call.next()) is not None:

@@ -146,6 +146,7 @@ class WatchingClient:
         self._last: dict[str, tuple[str, int]] = {}
         self._asked: dict[str, deque[tuple[str, Frame | None]]] = {}
         self._snapshot_due: set[str] = set()
+        self._again = 0
 
     @property
     def connected(self) -> bool:
@@ -236,7 +237,11 @@ class WatchingClient:
                 self._fault(f"{topic}: the chain is broken at {last}: {frame}")
             self._last[topic] = (epoch, frame["seq"])
         outcome = state.apply(frame)
-        if outcome is not Outcome.APPLIED:
+        if outcome is Outcome.MOVED:
+            self._again += 1
+            if self.connected:
+                self.subscribe(topic, number=-self._again)
+        elif outcome is not Outcome.APPLIED:
             self._fault(f"{topic}: {outcome.value} at {state.last_seq}: {frame}")
         if frame["type"] == "complete":
             key = (topic, frame["run_id"])

@@ -5,7 +5,7 @@ Runs, retrieval and page pictures are fakes that answer without doing anything. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -36,10 +36,15 @@ from antiphon.models.discovery import LocalServer
 from antiphon.models.embedders import Embedders
 from antiphon.models.probe import ModelProbe
 from antiphon.models.provider import ModelLimits, ProviderSpec
+from antiphon.plugins.manager import load_plugins
 from antiphon.protocol.topics import workspace_topic
 from antiphon.retrieve.passage import Passage, Retrieved
-from antiphon.runs.engine import Question, RunEngine
+from antiphon.runs.engine import RunEngine
 from antiphon.runs.live import LiveRun
+from antiphon.runs.nodes import builtin
+from antiphon.runs.question import Question
+from antiphon.runs.replay import Replays
+from antiphon.runs.waiting import WaitingQuestions
 from antiphon.server.meaning_rooms import MeaningRooms
 from antiphon.storage.blobs.contract import BlobStore
 from antiphon.storage.blobs.memory import MemoryBlobStore
@@ -76,6 +81,7 @@ class IdleRuns:
 
     def __init__(self) -> None:
         self.accepts = True
+        self.on_ended: Callable[[RunRow], None] | None = None
         self.stopped: list[str] = []
         self.launched: list[Question] = []
 
@@ -92,6 +98,10 @@ class IdleRuns:
 
     def launch(self, question: Question) -> None:
         self.launched.append(question)
+
+    async def ended(self, run_id: str, *, within_s: float) -> bool:
+        del run_id, within_s
+        return True
 
     async def stop(self, run_id: str, *, by: dict[str, str]) -> str:
         del by
@@ -207,12 +217,15 @@ def services_on(
         vectors=MemoryVectorStore() if isinstance(store, MemoryStore) else SqliteVectorStore(),
         embedders=Embedders({}, runtime), on_event=lambda workspace_id, event: log.append([workspace_topic(workspace_id)], event),
     )  # fmt: skip
+    accounts = Accounts(
+        store, runtime, settings, changes=changes, directory=Directory(store, changes),
+        passwords=Passwords(runtime.random, hasher=QuickHasher()),
+    )  # fmt: skip
+    models = ScriptedModels({"scripted": ScriptedChat(runtime)})
+    runs = cast("RunEngine", IdleRuns())
     return Services(
         settings=settings, runtime=runtime, store=store, blobs=blobs, log=log, jobs=jobs, changes=changes,
-        accounts=Accounts(
-            store, runtime, settings, changes=changes, directory=Directory(store, changes),
-            passwords=Passwords(runtime.random, hasher=QuickHasher()),
-        ),
+        accounts=accounts,
         tickets=Tickets(runtime, lifetime_s=settings.auth.ticket_s),
         sign_in_links=SignInLinks(runtime),
         workspaces=Workspaces(store, jobs, runtime, changes),
@@ -224,11 +237,18 @@ def services_on(
         sessions=Sessions(store, runtime, log.append, changes),
         messages=Messages(store),
         retriever=TitleRetriever(store), indexing=meaning.indexing, meaning=meaning.statuses,
-        models=ScriptedModels({"scripted": ScriptedChat(runtime)}),
+        models=models,
         providers=Providers(store, runtime, SecretBox(lambda: b"of a test" * 8, runtime.random), QuietRegistry()),
         probe=ModelProbe(runtime, ModelLimits()),
         find_model_servers=no_model_servers,
-        runs=cast("RunEngine", IdleRuns()),
+        runs=runs,
+        waiting=WaitingQuestions(
+            store=store, log=log, engine=runs, models=models, memberships=accounts, runtime=runtime, history_messages=20, owner="test"
+        ),
+        replays=Replays(
+            store=store, chunk_of=lambda _tx, _scope, _chunk_id: None, runtime=runtime, owner="test",
+            catalogue=load_plugins([], builtin=[builtin], entry_points=False).catalogue(),
+        ),
         message_rate=TokenBuckets(runtime.clock, per_minute=0),
         login_rate=TokenBuckets(runtime.clock, per_minute=settings.limits.logins_per_minute),
         instance_id="test",

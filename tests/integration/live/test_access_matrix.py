@@ -23,7 +23,7 @@ from antiphon.access.identity import Role
 from antiphon.access.scope import Scope, system_scope
 from antiphon.commands import table as command_table
 from antiphon.commands.catalogue import all_commands
-from antiphon.commands.handlers import chat
+from antiphon.commands.handlers import asking
 from antiphon.commands.table import CommandTable
 from antiphon.commands.topics import Topics, parse_topic
 from antiphon.config.settings import Limits, Settings
@@ -45,7 +45,7 @@ KINDS = ("session", "run", "workspace", "user")
 SPENT = {  # after success the world is another one
     "sign_in", "logout", "login", "user_update", "key_delete", "workspace_delete", "workspace_update", "member_put", "member_delete", "document_delete", "document_retry",
     "document_cancel", "session_delete", "session_update", "me_update", "chat_message", "stop", "run_stop", "crawl_cancel", "watch_delete",
-    "watch_sync", "provider_delete",
+    "watch_sync", "provider_delete", "queue_send", "regenerate", "edit_message",
 }  # fmt: skip
 
 
@@ -332,7 +332,7 @@ def nothing_forbidden(patch: pytest.MonkeyPatch) -> None:
 
 
 def anybody_stops(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(chat, "Role", SimpleNamespace(VIEWER=Role.VIEWER, EDITOR=Role.VIEWER))
+    patch.setattr(asking, "Role", SimpleNamespace(VIEWER=Role.VIEWER, EDITOR=Role.VIEWER))
 
 
 def private_is_shared(patch: pytest.MonkeyPatch) -> None:

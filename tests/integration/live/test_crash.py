@@ -23,6 +23,8 @@ DOCUMENT = b"# Vacation\n\nThere are 25 days of vacation.\n\n# Inventory\n\n" + 
     b"Shelf %d holds %d boxes of screws.\n\n" % (number, number * 7) for number in range(2500)
 )
 """Too large for the way of small files, which takes many in one step: the steps in between are what is killed at."""
+KILLED_ELSEWHERE = ("crawl.", "sync.", "queue.", "embed.", "reindex.")
+"""In tests/integration/test_crawl_crash.py, test_dense_crash.py (vectors need an embedder) and in `test_kill_while_the_next_question_begins`."""
 TERMINAL = {"completed", "stopped", "failed", "interrupted"}
 GONE = (aiohttp.ClientError, ConnectionError, AssertionError, TimeoutError)
 
@@ -79,6 +81,34 @@ async def test_kill_in_the_middle_of_an_answer(tmp_path: Path, fake_model: FakeM
         restarted.terminate()
 
 
+async def test_kill_while_the_next_question_begins(tmp_path: Path, fake_model: FakeModelServer) -> None:
+    """Killed when the question that waited had its messages, and no event: it is sealed, and the one behind it is answered."""
+    server = start(tmp_path, fake_model, failpoint="queue.after_commit")
+    workspace = server.call("POST", "/workspaces", {"name": "Queue"})["id"]
+    session = server.call("POST", "/sessions", {"workspace_id": workspace})["id"]
+    async with RawSocket(server.url, key=OWNER_KEY) as client:
+        with contextlib.suppress(*GONE):
+            for number, busy in enumerate(("reject", "queue", "queue")):
+                ack = await client.command("chat_message", session_id=session, content=f"n{number}? tokens=3", on_busy=busy)
+                assert ack["ok"], ack
+            while await client.receive(5) is not None:
+                pass
+    assert await _ends_soon(server), server.output[-2000:]
+    assert server.process.poll() == -9
+    restarted = start(tmp_path, fake_model)
+    try:
+        async with asyncio.timeout(20):
+            while True:
+                messages = restarted.call("GET", f"/sessions/{session}/messages")["items"]
+                if len(messages) == 6 and messages[-1]["state"] == "complete":
+                    break
+                await asyncio.sleep(0.05)
+        assert [m["content"] for m in messages if m["role"] == "user"] == [f"n{n}? tokens=3" for n in range(3)]
+        assert [m["state"] for m in messages if m["role"] == "assistant"] == ["complete", "interrupted", "complete"]
+    finally:
+        assert restarted.terminate() == 0, restarted.output
+
+
 async def _use(server: ServerProcess, name: str, acks: dict[str, dict[str, Any]], sent: list[str]) -> None:
     """Uses the server until the fail-point kills it: documents, questions, a stop, a removal."""
     workspace = await asyncio.to_thread(server.call, "POST", "/workspaces", {"name": f"Crash {name}"})
@@ -104,8 +134,7 @@ async def _use(server: ServerProcess, name: str, acks: dict[str, dict[str, Any]]
     await asyncio.sleep(1.0)
 
 
-# Those of vectors need an embedder: tests/integration/test_dense_crash.py kills at each of them.
-@pytest.mark.parametrize("name", sorted(name for name in FAILPOINTS if not name.startswith(("embed.", "reindex."))))
+@pytest.mark.parametrize("name", sorted(name for name in FAILPOINTS if not name.startswith(KILLED_ELSEWHERE)))
 async def test_kill_at_fail_point(name: str, tmp_path: Path, fake_model: FakeModelServer) -> None:
     fake_model.requests(clear=True)
     server = start(tmp_path, fake_model, failpoint=name, ingest_workers=1)

@@ -57,7 +57,7 @@ def test_what_is_needed_is_needed(payload: type[Payload]) -> None:
 def test_a_question_with_everything() -> None:
     given = {
         "content": "什么？", "session_id": "ses_1", "workspace_id": "ws_1", "attachments": [{"document_id": "doc_1"}],
-        "model": "extractive", "parent_id": "msg_1", "draft": "d", "on_busy": "interrupt",
+        "model": "extractive", "parent_id": "msg_1", "draft": "d", "on_busy": "interrupt", "seed": 7,
         "scope": {"workspace_ids": ["ws_1"], "document_ids": [], "tags": ["a"], "paths": ["b/"], "section": ["A"]},
     }  # fmt: skip
     question = msgspec.convert(given, ChatMessage)
@@ -65,7 +65,7 @@ def test_a_question_with_everything() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"on_busy": "wait"}, {"scope": {"workspaces": []}}, {"attachments": "doc_1"}, {"content": None}]
+    "wrong", [{"on_busy": "wait"}, {"seed": -1}, {"scope": {"workspaces": []}}, {"attachments": "doc_1"}, {"content": None}]
 )
 def test_a_wrong_question_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):

@@ -29,10 +29,10 @@ from antiphon.testing import simulated_runtime
 ALL = (*DURABLE_EVENTS, *EPHEMERAL_EVENTS)
 OF_THE_PROTOCOL = {
     "user_message", "run_started", "status", "sources", "citation", "answer_chunk", "reasoning_chunk", "tool_call",
-    "answer_replace", "node_status", "node_started", "node_chunk", "node_output", "node_finished", "node_failed", "usage",
+    "answer_replace", "node_status", "node_started", "node_chunk", "node_output", "node_finished", "node_failed", "usage", "run_queued", "run_steered", "feedback",
     "complete", "error", "session_created", "session_deleted", "run_state", "notice", "session_updated", "message_updated",
-    "message_deleted", "document_progress", "document_ready", "document_failed", "document_deleted", "watch_synced", "welcome", "ack", "close",
-    "subscribed", "unsubscribed", "snapshot", "ping", "token_expiring", "draining",
+    "message_deleted", "document_progress", "document_ready", "document_failed", "document_deleted", "watch_synced", "index_progress", "welcome", "ack",
+    "subscribed", "unsubscribed", "snapshot", "ping", "token_expiring", "draining", "close",
     "refusal", "suggestion", "suggestion_dismissed",
 }  # fmt: skip
 SPLICED = {"type", "seq", "prev_seq", "timestamp"}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from antiphon.storage.records.rows import OUTBOX, RUNS
+from antiphon.protocol.events import Feedback
+from antiphon.runs.closing import owed
+from antiphon.storage.records.rows import MESSAGES, OUTBOX, RUNS
 from antiphon.testing.live_core import EVERYTHING, SESSION_IDS
 
 SESSION = SESSION_IDS[0]
@@ -119,3 +123,36 @@ async def test_a_clean_start_with_nothing_open_changes_nothing(talk) -> None:
     assert talk.core.running.sealed == 0
     assert talk.core.running.log.head_now(TOPIC) == before
     assert talk.core.running.log.unclean is False
+
+
+@pytest.mark.parametrize("clean", [True, False])
+async def test_what_a_clean_stop_owes_is_told_and_what_a_kill_owes_is_in_the_snapshot(talk, clean: bool) -> None:
+    """Feedback that was committed when the log was about to close: its event stands in the outbox."""
+    client = await talk.client()
+    result = (await talk.ask(client))["result"]
+    await talk.says("Ja")
+    await talk.ends()
+    client.read()
+    entry = {
+        "author": {"id": "usr_bo", "name": "Bo"},
+        "rating": "bad",
+        "comment": "No.",
+        "created_at": "2026-11-20T00:00:00.000Z",
+    }
+    event = Feedback(session_id=SESSION, message_id=result["message_id"], **entry)
+
+    def write(tx) -> None:
+        tx.update(MESSAGES, EVERYTHING, result["message_id"], feedback=[entry])
+        tx.insert(OUTBOX, owed([TOPIC], event, event_id="evt_owed", moment_s=1.0))
+
+    await talk.core.finish(asyncio.ensure_future(talk.core.running.store.write(write)))
+    await (talk.core.close() if clean else talk.core.crash())
+    await talk.core.start()
+    await talk.back(client)
+    await talk.core.advance(0.2)
+    client.read()
+    assert client.states[TOPIC].messages[result["message_id"]]["feedback"] == [entry]
+    assert [frame["rating"] for frame in client.frames if frame["type"] == "feedback"] == (["bad"] if clean else [])
+    assert client.modes["replay" if clean else "snapshot"] == (1 if clean else 2)
+    assert talk.core.running.store.read_inline(lambda tx: tx.count(OUTBOX, EVERYTHING)) == 0
+    talk.all_well(client)

@@ -13,6 +13,7 @@ from antiphon.access.identity import Identity
 from antiphon.core.errors import Conflict, NotFound, RunActive
 from antiphon.core.ids import UserId
 from antiphon.protocol.commands import ChatMessage
+from antiphon.runs.asked import Asked
 from antiphon.runs.submission import COMMAND_KEPT_S, Submission, commit_question, fingerprint
 from antiphon.storage.records.contract import Store
 from antiphon.storage.records.memory import MemoryStore
@@ -52,7 +53,7 @@ def submission(number: int = 1, *, session_id: str = "ses_1", **changes: Any) ->
         "caller": CALLER, "scope": EVERYTHING, "open_session": open_session, "content": f"Question {number}?", "attachments": [],
         "parent_id": None, "model": "m", "command_id": f"q{number}", "fingerprint": f"print {number}", "run_id": f"run_{number}",
         "user_message_id": f"msg_u{number}", "answer_id": f"msg_a{number}", "owner": "me", "moment_s": 100.0 + number,
-        "history_messages": 10,
+        "history_messages": 10, "asked": Asked(workspace_ids=["ws_1"], seed=7),
     }  # fmt: skip
     known = {key: value for key, value in {**given, **changes}.items() if key in Submission.__dataclass_fields__}
     return Submission(**known)

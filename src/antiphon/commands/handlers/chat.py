@@ -6,28 +6,27 @@ Tests: tests/unit/commands/test_chat.py, tests/integration/live/test_live_core.p
 
 from __future__ import annotations
 
-import functools
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from antiphon.access.identity import Role
 from antiphon.access.missing import missing
+from antiphon.commands.handlers.asking import ON_BUSY, admit_question, asked_of, begin, demand_may_stop, give_way, new_ids
 from antiphon.commands.live_messages import message_now
 from antiphon.commands.services import Services
 from antiphon.commands.table import Call, Command, Right
 from antiphon.conversations.sessions import is_session_id
-from antiphon.core.errors import BadRequest, Forbidden, NotFound, ShuttingDown, TooLarge, Unsupported
+from antiphon.core.errors import BadRequest, NotFound, TooLarge, Unsupported
 from antiphon.core.failpoints import failpoint
 from antiphon.core.runtime import rfc3339
 from antiphon.protocol.commands import ChatMessage, History, Payload, QuestionScope, Stop
 from antiphon.protocol.topics import parse_topic
-from antiphon.runs.engine import Question
-from antiphon.runs.submission import Committed, Submission, commit_question, fingerprint
+from antiphon.runs.submission import Submission, commit_question, fingerprint
+from antiphon.runs.waiting import queue_json
 from antiphon.storage.lexical.contract import SearchFilter
 from antiphon.storage.records.contract import Transaction
-from antiphon.storage.records.rows import DOCUMENTS, RUNS, SESSIONS, WORKSPACES, RunRow, WorkspaceRow
+from antiphon.storage.records.rows import DOCUMENTS, QUEUE, RUNS, SESSIONS, WORKSPACES, RunRow, WorkspaceRow
 
 MAX_SCOPE_IDS = 1000
 MAX_SECTION_DEPTH = 20
@@ -40,43 +39,34 @@ class RunId(Payload):
 
 async def chat_message(call: Call[Services], payload: ChatMessage) -> dict[str, Any]:
     services, identity, reach = call.services, call.caller, call.reach
-    _check(services, payload)
-    services.message_rate.take(identity.user_id, "You are sending messages faster than this server allows. Wait a moment.")
-    workspace, workspace_ids, chosen = await services.store.read(lambda tx: _asked_of(tx, call, payload))
-    model, _ = services.models.resolve(payload.model or workspace.model)
-    submission = _submission(call, payload, workspace, model)
-    failpoint("command.before_commit")
-    committed = await services.store.write(lambda tx: commit_question(tx, submission))
-    failpoint("command.after_commit")
-    if committed.row is None or committed.message is None:
-        return {**committed.result, "duplicate": True}
-    services.runs.register(committed.row)
-    question = Question(
-        row=committed.row, message=committed.message, workspace=workspace, scope=reach, history=list(committed.history),
-        filter=chosen, workspace_ids=workspace_ids, cause=call.command_id,
-    )  # fmt: skip
-    call.after_ack(functools.partial(_begin, services, committed, question))
-    return committed.result
-
-
-def _begin(services: Services, committed: Committed, question: Question) -> None:
-    if committed.new_session and committed.session is not None:
-        services.sessions.tell_created(committed.session)
-    services.runs.launch(question)
-
-
-def _check(services: Services, payload: ChatMessage) -> None:
-    limit = services.settings.limits.message_characters
-    if not services.runs.accepts:
-        raise ShuttingDown("The server is stopping. Send it again in a moment.")
-    if not payload.content.strip():
-        raise BadRequest("The message is empty: `content` must hold a question.")
-    if len(payload.content) > limit:
-        raise TooLarge(f"The message has {len(payload.content)} characters; this server takes {limit}.")
-    if payload.on_busy != "reject":
-        raise Unsupported(f"on_busy={payload.on_busy!r} is not there yet; leave it out, or stop the running answer first.")
+    check_content(services, payload.content)
     if payload.draft is not None or payload.attachments:
         raise Unsupported("Drafts and attachments are not there yet; send the question without them.")
+    admit_question(call)
+    workspace, workspace_ids, chosen = await services.store.read(lambda tx: _asked_of(tx, call, payload))
+    model, _ = services.models.resolve(payload.model or workspace.model)
+    asked = asked_of(call, workspace_ids, chosen, payload.seed)
+    submission = Submission(
+        caller=identity, scope=reach, content=payload.content, attachments=payload.attachments, parent_id=payload.parent_id, model=model,
+        open_session=lambda tx: services.sessions.open_in(tx, identity, reach, workspace.id, reference=payload.session_id),
+        fingerprint=fingerprint("chat_message", payload), asked=asked, on_busy=ON_BUSY[payload.on_busy], **new_ids(call),
+    )  # fmt: skip
+    failpoint("command.before_commit")
+    if payload.on_busy in {"steer", "interrupt"}:
+        committed = await give_way(call, submission, steer=payload.on_busy == "steer")
+    else:
+        committed = await services.store.write(lambda tx: commit_question(tx, submission))
+    failpoint("command.after_commit")
+    return begin(call, submission, committed, workspace)
+
+
+def check_content(services: Services, content: str) -> None:
+    """Raises BadRequest, TooLarge."""
+    limit = services.settings.limits.message_characters
+    if not content.strip():
+        raise BadRequest("The message is empty: `content` must hold a question.")
+    if len(content) > limit:
+        raise TooLarge(f"The message has {len(content)} characters; this server takes {limit}.")
 
 
 def _asked_of(tx: Transaction, call: Call[Services], payload: ChatMessage) -> tuple[WorkspaceRow, list[str], SearchFilter | None]:
@@ -129,18 +119,6 @@ def _question_scope(
     return workspace_ids, found
 
 
-def _submission(call: Call[Services], payload: ChatMessage, workspace: WorkspaceRow, model: str) -> Submission:
-    services, ids = call.services, call.services.runtime.ids
-    identity, reach = call.caller, call.reach
-    return Submission(
-        caller=identity, scope=reach, content=payload.content, attachments=payload.attachments, parent_id=payload.parent_id, model=model,
-        open_session=lambda tx: services.sessions.open_in(tx, identity, reach, workspace.id, reference=payload.session_id),
-        command_id=call.command_id, fingerprint=fingerprint("chat_message", payload), run_id=ids.new("run"),
-        user_message_id=ids.new("msg"), answer_id=ids.new("msg"), owner=services.instance_id,
-        moment_s=services.runtime.clock.now(), history_messages=services.settings.runs.history_messages,
-    )  # fmt: skip
-
-
 async def stop(call: Call[Services], payload: Stop) -> dict[str, Any]:
     """Both a run and a session may be named; a session without active run is stopped already."""
     services = call.services
@@ -155,11 +133,12 @@ async def stop(call: Call[Services], payload: Stop) -> dict[str, Any]:
 
 
 async def _stop_run(call: Call[Services], run_id: str) -> dict[str, Any]:
+    """A run that waits is taken back."""
     row = await _visible_run(call, run_id)
-    identity = call.caller
-    if row.author_id != identity.user_id and call.reach.visible.get(_ws(row), Role.VIEWER) < Role.EDITOR:
-        raise Forbidden("Only the author of the question, or an editor of the workspace, may stop this answer.")
-    state = await call.services.runs.stop(run_id, by={"id": identity.user_id, "name": identity.name})
+    demand_may_stop(call, row)
+    by = {"id": call.caller.user_id, "name": call.caller.name}
+    taken = await call.services.waiting.take_back(run_id, by=by) if row.state == "waiting" else None
+    state = taken.state if taken is not None else await call.services.runs.stop(run_id, by=by)
     return {"run_id": run_id, "session_id": row.session_id, "state": state}
 
 
@@ -168,15 +147,18 @@ async def run_stop(call: Call[Services], payload: RunId) -> dict[str, Any]:
 
 
 async def run_get(call: Call[Services], payload: RunId) -> dict[str, Any]:
-    """The run's record. `state` of a run that lives is the present one."""
+    """The run's record. `state` of a run that lives is the present one; `queued`: its question, while it waits."""
     row = await _visible_run(call, payload.run_id)
     live = call.services.runs.live(row.id)
-    return {
+    shown = {
         "id": row.id, "session_id": row.session_id, "workspace_id": row.workspace_id, "kind": row.kind, "flow_id": row.flow_id,
         "model": row.model, "state": live.state if live else row.state, "attempt": row.attempt, "message_id": row.message_id,
-        "user_message_id": row.user_message_id, "error": row.error, "record": row.record, "created_at": rfc3339(row.created_at),
+        "user_message_id": row.user_message_id, "parent_run_id": row.parent_run_id, "error": row.error,
+        "record": {name: value for name, value in row.record.items() if name != "scope"}, "created_at": rfc3339(row.created_at),
         "finished_at": rfc3339(row.finished_at) if row.finished_at is not None else None,
     }  # fmt: skip
+    waiting = await call.services.store.read(lambda tx: tx.get(QUEUE, call.reach, row.id)) if row.state == "waiting" else None
+    return shown if waiting is None else {**shown, "queued": {**queue_json(waiting), "content": waiting.content}}
 
 
 async def history(call: Call[Services], payload: History) -> dict[str, Any]:
@@ -207,10 +189,6 @@ async def _visible_run(call: Call[Services], run_id: str) -> RunRow:
     if row is None:
         raise missing("run", run_id)
     return row
-
-
-def _ws(row: RunRow) -> Any:
-    return row.workspace_id
 
 
 COMMANDS: list[Command[Any, Services]] = [

@@ -53,9 +53,12 @@ async def session_update(call: Call[Services], payload: SessionUpdate) -> Result
 async def session_delete(call: Call[Services], payload: SessionOne) -> Result:
     services, caller = call.services, call.caller
     await services.sessions.demand_author(caller, call.reach, payload.session_id)
-    for run in services.runs.live_in_session(payload.session_id):
-        await services.runs.stop(run.run_id, by={"id": caller.user_id, "name": caller.name})
-    await services.sessions.delete(caller, call.reach, payload.session_id)
+    by = {"id": caller.user_id, "name": caller.name}
+    with services.waiting.held(payload.session_id):
+        await services.waiting.clear(payload.session_id, by=by)
+        for run in services.runs.live_in_session(payload.session_id):
+            await services.runs.stop(run.run_id, by=by)
+        await services.sessions.delete(caller, call.reach, payload.session_id)
     return {"id": payload.session_id, "deleted": True}
 
 
@@ -75,7 +78,8 @@ async def message_list(call: Call[Services], payload: MessageList) -> Result:
 
 
 async def session_export(call: Call[Services], payload: SessionExport) -> Result:
-    session, messages = await call.services.messages.all(call.reach, payload.session_id)
+    every_branch = payload.format == "json"
+    session, messages = await call.services.messages.all(call.reach, payload.session_id, every_branch=every_branch)
     title = session.title or "conversation"
     if payload.format == "json":
         content = msgspec.json.format(msgspec.json.encode(session_as_json(session, messages)), indent=2).decode()

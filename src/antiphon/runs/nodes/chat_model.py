@@ -23,7 +23,7 @@ from antiphon.models.chat import (
 from antiphon.models.extractive import EXTRACTIVE_MODEL
 from antiphon.retrieve.passage import Passage
 from antiphon.runs.failover import first_that_answers
-from antiphon.runs.node import NodeContext
+from antiphon.runs.node import NodeContext, RunSink
 from antiphon.runs.nodes import phrases
 from antiphon.runs.nodes.summary import summarise, summary_parts
 from antiphon.runs.refusal import Finding, as_finding, refusal_of, refusal_text
@@ -76,7 +76,7 @@ CHAT_MODEL: Final = NodeDescriptor(
                 "minimum": 0,
                 "maximum": 2**53 - 1,
                 "default": None,
-                "description": "Used when the run itself has none.",
+                "description": "Used when none is asked for with the question; null: the run draws one.",
             },
         },
     },
@@ -88,11 +88,6 @@ class ChatModelNode:
         answering = _Answering(context, inputs)
         result = await first_that_answers(context, answering.pass_on, answering.by)
         if result is not None:
-            context.run.sink.usage(
-                prompt_tokens=result.prompt_tokens,
-                cached_prompt_tokens=result.cached_prompt_tokens,
-                completion_tokens=result.completion_tokens,
-            )
             context.run.sink.finish(result.finish_reason)
 
 
@@ -115,16 +110,23 @@ class _Answering:
                 return None
             self._warn(finding)
         summary = inputs["summary"]
+        if summary is not None:
+            run.steering.rule_out()
         if summary is not None and model_id == EXTRACTIVE_MODEL:
             await _sum_up(context, summary)
             return None
         request = _request(context, inputs, model_id)
         if summary is not None:
             run.sink.record(model=model_id)
-            return await summarise(context, summary, request, model, on_delta)
+            result = await summarise(context, summary, request, model, on_delta)
+            _use(run.sink, result)
+            return result
         run.sink.record(model=model_id, prompt=_record(request))
         run.sink.status("generating", phrases.writing(run.language, model=model_id))
-        return await model.stream(request, on_delta)
+        answer = context.stream("answer")
+        return await run.steering.through(
+            model, request, on_delta, written=lambda: answer.text, write=answer.write, on_result=lambda one: _use(run.sink, one)
+        )  # fmt: skip
 
     def _warn(self, finding: Finding) -> None:
         run = self._context.run
@@ -165,6 +167,14 @@ def _refuse(context: NodeContext, finding: Finding, model_id: str) -> None:
     run.sink.finish("refusal")
 
 
+def _use(sink: RunSink, result: ChatResult) -> None:
+    sink.usage(
+        prompt_tokens=result.prompt_tokens,
+        cached_prompt_tokens=result.cached_prompt_tokens,
+        completion_tokens=result.completion_tokens,
+    )
+
+
 def _pass_on(context: NodeContext) -> OnDelta:
     """The callback of the token path: everything it needs is bound beforehand."""
     write = context.stream("answer").write
@@ -199,7 +209,7 @@ def _request(context: NodeContext, inputs: Mapping[str, Any], model_id: str) -> 
         language=run.language,
         temperature=settings["temperature"] if settings["temperature"] is not None else run.workspace.temperature,
         max_tokens=settings["max_tokens"],
-        seed=run.seed if run.seed is not None else settings["seed"],
+        seed=run.seed_for(settings["seed"]),
     )
 
 

@@ -52,6 +52,7 @@ RETRIEVE: Final = NodeDescriptor(
             }
         },
     },
+    reads_index=True,
     unique=True,  # the numbers of a second set of sources would collide with those of the first
 )
 

@@ -53,6 +53,12 @@ def connection_of(transaction: Transaction) -> sqlite3.Connection:
     return _own(transaction).connection
 
 
+def changing_connection(transaction: Transaction) -> sqlite3.Connection:
+    own = _own(transaction)
+    own.changed_documents = True  # what is kept of earlier searches is old (`Store.document_changes`)
+    return own.connection
+
+
 class SqliteLexicalIndex:
     """For one database. Keeps nothing but document frequencies; safe to use from the writer's and readers' threads at once."""
 
@@ -60,7 +66,7 @@ class SqliteLexicalIndex:
         self._frequencies = DocumentFrequencies()
 
     def add(self, transaction: Transaction, chunks: Sequence[Chunk], *, go_on: Callable[[], bool] | None = None) -> list[int]:
-        connection = connection_of(transaction)
+        connection = changing_connection(transaction)
         ids: list[int] = []
         tables: dict[str, str] = {}
         for chunk in chunks:
@@ -90,7 +96,7 @@ class SqliteLexicalIndex:
         return ids
 
     def remove(self, transaction: Transaction, document_id: str, *, version: int | None = None, limit: int | None = None) -> int:
-        connection = connection_of(transaction)
+        connection = changing_connection(transaction)
         rows = connection.execute(
             "SELECT chunk_id, workspace_id, tokens FROM chunks "
             "WHERE document_id = ?1 AND (?2 IS NULL OR version = ?2) ORDER BY chunk_id LIMIT ?3",

@@ -89,6 +89,12 @@ class Store(Protocol):
         """Runs `work` as one transaction; returns when it is durable."""
         ...
 
+    @property
+    def document_changes(self) -> int:
+        """Counts the committed transactions of this process that changed documents or what is indexed of them. Grows before
+        the `write` that changed them returns, and may be read in the loop's thread only."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -15,7 +15,7 @@ from antiphon.core.errors import Conflict, ShuttingDown
 from antiphon.storage.records.columns import columns_of
 from antiphon.storage.records.contract import Urgency, Where, unique_columns
 from antiphon.storage.records.reach import Reach, refusal
-from antiphon.storage.records.rows import SESSIONS, Row, SessionRow, Table
+from antiphon.storage.records.rows import OF_DOCUMENTS, SESSIONS, Row, SessionRow, Table
 from antiphon.storage.records.where import column_of, conditions_of, demand_plain
 
 R = TypeVar("R", bound=Row)
@@ -31,6 +31,7 @@ class MemoryTransaction:
         self._writable = writable
         self._undo: list[Callable[[], None]] = []
         self._after_commit: list[Callable[[], None]] = []
+        self.changed_documents = False
 
     def get(self, table: Table[R], scope: Scope, id: str, /) -> R | None:  # noqa: A002
         row = self._rows(table).get(id)
@@ -131,6 +132,7 @@ class MemoryTransaction:
         self._must_be_writable()
         shelf = self.shelf(name)
         before = shelf.get(key)
+        self.changed_documents = self.changed_documents or name in OF_DOCUMENTS
         self._undo.append(lambda: _set(shelf, key, before))
         _set(shelf, key, value)
 
@@ -184,6 +186,11 @@ class MemoryStore:
     def __init__(self) -> None:
         self._shelves: Shelves = {}
         self._closed = False
+        self._document_changes = 0
+
+    @property
+    def document_changes(self) -> int:
+        return self._document_changes
 
     async def read(self, work: Callable[[MemoryTransaction], T]) -> T:
         return self.read_inline(work)
@@ -200,6 +207,7 @@ class MemoryStore:
         except BaseException:
             transaction.roll_back()
             raise
+        self._document_changes += transaction.changed_documents
         transaction.committed()
         return result
 

@@ -11,7 +11,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from msgspec import Struct
 
-RunState = Literal["queued", "running", "completed", "stopped", "failed", "interrupted"]
+RunState = Literal["waiting", "queued", "running", "completed", "stopped", "failed", "interrupted"]
+"""`waiting`: behind another answer of its session (its question is a `QueueRow`); `queued`: for a free place in the server."""
 MessageState = Literal["streaming", "complete", "stopped", "failed", "interrupted"]
 DocumentState = Literal["queued", "parsing", "indexing", "embedding", "ready", "failed", "deleting"]
 CrawlState = Literal["running", "done", "failed", "cancelled"]
@@ -95,7 +96,11 @@ class SessionRow(Row, frozen=True, kw_only=True):
 class MessageRow(Row, frozen=True, kw_only=True):
     """`ordinal` counts from 1 inside the session. `content` of a streaming answer is its last checkpoint.
 
-    `refusal`: of an answer that is one (runs/refusal.py). `suggestions`: what is offered after it and was not dismissed."""
+    `refusal`: of an answer that is one (runs/refusal.py). `suggestions`: what is offered after it and was not dismissed.
+    `siblings`: ids of all messages at this place of the conversation's tree, oldest first, itself included; empty while it
+    is the only one. `steers`: what was said into the answer while it was written (id, content, offset, author); `steer_count`:
+    how often, for who does not read lists.
+    `feedback`: one entry for each person who gave some (author, rating, comment, created_at)."""
 
     session_id: str
     workspace_id: str
@@ -114,16 +119,23 @@ class MessageRow(Row, frozen=True, kw_only=True):
     usage: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     stopped_by: str | None = None
+    siblings: list[str] = []
+    steer_count: int = 0
+    steers: list[dict[str, Any]] = []
+    feedback: list[dict[str, Any]] = []
     created_at: float
     refusal: dict[str, Any] | None = None
     suggestions: list[dict[str, Any]] | None = None
 
 
 class RunRow(Row, frozen=True, kw_only=True):
+    """`record`: from the start what was asked of it (`asked`, `seed`), from its end on all that is needed to repeat it
+    (runs/run_record.py). A replay has no session and no messages; `parent_run_id` is the run it repeats."""
+
     session_id: str | None = None
     workspace_id: str
     author_id: str
-    kind: Literal["chat", "flow"] = "chat"
+    kind: Literal["chat", "flow", "replay"] = "chat"
     flow_id: str | None = None
     model: str
     message_id: str | None = None
@@ -139,6 +151,25 @@ class RunRow(Row, frozen=True, kw_only=True):
     created_at: float
     started_at: float | None = None
     finished_at: float | None = None
+
+
+class QueueRow(Row, frozen=True, kw_only=True):
+    """A question that waits until the session's answer is complete. `id` is its run's; lower `position` first.
+    `message_id`, `user_message_id`: the messages it will become. `asked` as in the run's record."""
+
+    session_id: str
+    workspace_id: str
+    author_id: str
+    author_name: str
+    content: str
+    attachments: list[dict[str, Any]] = []
+    model: str
+    message_id: str
+    user_message_id: str
+    client_id: str | None = None
+    asked: dict[str, Any] = {}
+    position: float
+    created_at: float
 
 
 class CommandRow(Row, frozen=True, kw_only=True):
@@ -382,6 +413,9 @@ class Owner(Enum):
     the workspace is visible)."""
 
 
+OF_DOCUMENTS: frozenset[str] = frozenset({"documents", "pages", "chunks"})
+"""Tables whose changes are changes of what can be found (`Store.document_changes`)."""
+
 R = TypeVar("R", bound=Row)
 
 
@@ -399,6 +433,7 @@ MEMBERS = Table(name="members", row=MemberRow, owner=Owner.WORKSPACE)
 SESSIONS = Table(name="sessions", row=SessionRow, owner=Owner.SESSION)
 MESSAGES = Table(name="messages", row=MessageRow, owner=Owner.IN_SESSION)
 RUNS = Table(name="runs", row=RunRow, owner=Owner.IN_SESSION)
+QUEUE = Table(name="queue", row=QueueRow, owner=Owner.IN_SESSION)
 COMMANDS = Table(name="commands", row=CommandRow, owner=Owner.SERVER)
 DOCUMENTS = Table(name="documents", row=DocumentRow, owner=Owner.WORKSPACE)
 PAGES = Table(name="pages", row=PageRow, owner=Owner.WORKSPACE)
@@ -416,6 +451,6 @@ SPACES = Table(name="spaces", row=SpaceRow, owner=Owner.WORKSPACE)
 INDEX_SETTINGS = Table(name="index_settings", row=IndexSettingsRow, owner=Owner.WORKSPACE)
 RECIPES = Table(name="recipes", row=RecipeRow, owner=Owner.WORKSPACE)
 TABLES: tuple[Table[Any], ...] = (
-    USERS, LOGINS, KEYS, WORKSPACES, MEMBERS, SESSIONS, MESSAGES, RUNS, COMMANDS, DOCUMENTS, PAGES, LAYOUTS, REPLACEMENTS,
+    USERS, LOGINS, KEYS, WORKSPACES, MEMBERS, SESSIONS, MESSAGES, RUNS, QUEUE, COMMANDS, DOCUMENTS, PAGES, LAYOUTS, REPLACEMENTS,
     WEB_PAGES, CRAWLS, CRAWL_PAGES, WATCHES, WATCH_FILES, OUTBOX, FLOWS, PROVIDERS, SPACES, INDEX_SETTINGS, RECIPES,
 )  # fmt: skip

@@ -21,7 +21,7 @@ from antiphon.storage.records import statements
 from antiphon.storage.records.columns import ColumnKind, columns_of
 from antiphon.storage.records.contract import Urgency, Where
 from antiphon.storage.records.reach import refusal
-from antiphon.storage.records.rows import Owner, Row, Table
+from antiphon.storage.records.rows import OF_DOCUMENTS, Owner, Row, Table
 from antiphon.storage.records.where import Condition, column_of, conditions_of, demand_plain
 from antiphon.storage.sqlite.database import Database
 
@@ -33,12 +33,14 @@ _TAKEN = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 class SqliteTransaction:
     """See records.contract.Transaction. Valid only inside the function it was given to."""
 
-    __slots__ = ("_after_commit", "connection", "writable")
+    __slots__ = ("_after_commit", "changed_documents", "connection", "writable")
 
     def __init__(self, connection: sqlite3.Connection, *, writable: bool) -> None:
         self.connection = connection
         self.writable = writable
         self._after_commit: list[Callable[[], None]] = []
+        self.changed_documents = False
+        """Set by whatever changes a table of OF_DOCUMENTS, the index beside it included."""
 
     def get(self, table: Table[R], scope: Scope, id: str, /) -> R | None:  # noqa: A002
         if _nothing(table, scope):
@@ -156,6 +158,7 @@ class SqliteTransaction:
             callback()
 
     def _change(self, table: Table[Any], sql: str, values: dict[str, Any]) -> int:
+        self.changed_documents = self.changed_documents or table.name in OF_DOCUMENTS
         try:
             return self.connection.execute(sql, values).rowcount
         except sqlite3.IntegrityError as error:
@@ -173,6 +176,11 @@ class SqliteStore:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._document_changes = 0
+
+    @property
+    def document_changes(self) -> int:
+        return self._document_changes
 
     async def read(self, work: Callable[[SqliteTransaction], T]) -> T:
         return await self.database.read(lambda connection: work(SqliteTransaction(connection, writable=False)))
@@ -192,6 +200,7 @@ class SqliteStore:
         def done(error: BaseException | None) -> None:
             if error is None:
                 transaction, result = outcome[0]
+                self._document_changes += transaction.changed_documents
                 transaction.committed()  # also when the caller was cancelled: the rows are there
                 if not future.done():
                     future.set_result(result)

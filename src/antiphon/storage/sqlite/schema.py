@@ -32,7 +32,7 @@ from antiphon.storage.records import rows
 from antiphon.storage.records.columns import ColumnKind, columns_of
 from antiphon.storage.records.contract import unique_columns
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The schema's present revision; equal to the newest in migrations/versions (tested)."""
 
 _TYPES: dict[ColumnKind, type[TypeEngine[Any]]] = {
@@ -50,6 +50,7 @@ _ASKED: dict[str, tuple[tuple[str, ...], ...]] = {
     "sessions": (("workspace_id", "updated_at", "id"), ("author_id", "updated_at", "id")),
     "messages": (("run_id",), ("session_id", "client_id")),
     "runs": (("state",), ("session_id", "created_at", "id"), ("workspace_id", "created_at", "id"), ("message_id",)),
+    "queue": (("session_id", "position", "id"),),
     "commands": (("created_at",),),
     "documents": (
         ("workspace_id", "created_at", "id"),

@@ -12,7 +12,14 @@ from typing import Any, Final
 
 from antiphon.access.scope import Scope
 from antiphon.storage.lexical.contract import Chunk, SearchFilter
-from antiphon.storage.lexical.sqlite import CHUNK_COLUMNS, LIVE, chunk_of_row, connection_of, filter_condition
+from antiphon.storage.lexical.sqlite import (
+    CHUNK_COLUMNS,
+    LIVE,
+    changing_connection,
+    chunk_of_row,
+    connection_of,
+    filter_condition,
+)
 from antiphon.storage.records.contract import Transaction
 from antiphon.storage.vectors.contract import Missing, SpaceState, StoredVector
 from antiphon.storage.vectors.embedded_text import embedded_text
@@ -24,7 +31,7 @@ class SqliteVectorStore:
     """Has no state of its own; safe to use from the writer's and from readers' threads at once."""
 
     def add(self, transaction: Transaction, space_id: str, vectors: Sequence[tuple[int, bytes]]) -> int:
-        connection = connection_of(transaction)
+        connection = changing_connection(transaction)
         if connection.execute(_WANTED_SPACE, (space_id,)).fetchone() is None:
             return 0
         return sum(

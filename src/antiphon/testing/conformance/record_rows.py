@@ -8,7 +8,7 @@ import msgspec
 
 from antiphon.access.scope import Scope
 from antiphon.storage.records.contract import Store, Transaction, Where
-from antiphon.storage.records.rows import DocumentRow, MessageRow, Row, RunRow, SessionRow, Table
+from antiphon.storage.records.rows import DocumentRow, MessageRow, QueueRow, Row, RunRow, SessionRow, Table
 
 
 def document(number: int, **fields: Any) -> DocumentRow:
@@ -30,6 +30,14 @@ def message(row_id: str, session_id: str, ordinal: int, **fields: Any) -> Messag
 
 def run(row_id: str, author: str, session_id: str | None, **fields: Any) -> RunRow:
     row = RunRow(id=row_id, author_id=author, session_id=session_id, workspace_id="ws_a", model="extractive", created_at=1.0)
+    return msgspec.structs.replace(row, **fields)
+
+
+def queued(row_id: str, author: str, session_id: str, **fields: Any) -> QueueRow:
+    row = QueueRow(
+        id=row_id, author_id=author, author_name=author, session_id=session_id, workspace_id="ws_a", content="?", model="extractive",
+        message_id=f"a_{row_id}", user_message_id=f"u_{row_id}", position=1.0, created_at=1.0,
+    )  # fmt: skip
     return msgspec.structs.replace(row, **fields)
 
 

@@ -18,6 +18,7 @@ from antiphon.storage.records.contract import Store, Transaction, Urgency, Where
 from antiphon.storage.records.rows import (
     DOCUMENTS,
     MESSAGES,
+    QUEUE,
     RUNS,
     SESSIONS,
     USERS,
@@ -27,6 +28,7 @@ from antiphon.storage.records.rows import (
     UserRow,
     WorkspaceRow,
 )
+from antiphon.testing.conformance.record_changes import RecordDocumentChangesSuite
 from antiphon.testing.conformance.record_rows import (
     changed,
     counted,
@@ -36,6 +38,7 @@ from antiphon.testing.conformance.record_rows import (
     ids,
     message,
     put,
+    queued,
     removed,
     run,
     session,
@@ -271,6 +274,8 @@ class RecordScopeSuite:
             (MESSAGES, message("m_bo_answer", "bo_private", 1, role="assistant")),
             (MESSAGES, message("m_lost", "gone", 1, author_id="bo")),
             (RUNS, run("r_ada_private", "ada", "ada_private")),
+            (QUEUE, queued("q_ada_private", "ada", "ada_private")),
+            (QUEUE, queued("q_ada_shared", "ada", "ada_shared")),
             (RUNS, run("r_bo_private", "bo", "bo_private")),
             (RUNS, run("r_bo_flow", "bo", None)),
             (RUNS, run("r_bo_flow_elsewhere", "bo", None, workspace_id="ws_b")),
@@ -289,6 +294,7 @@ class RecordScopeSuite:
             SESSIONS: ["ada_shared", "bo_private"],
             MESSAGES: ["m_ada_shared", "m_bo_answer", "m_bo_shared"],
             RUNS: ["r_bo_flow", "r_bo_private"],
+            QUEUE: ["q_ada_shared"],
         }
         for table, visible in seen.items():
             assert await ids(store, table, bo) == visible, table.name
@@ -375,5 +381,5 @@ class RecordScopeSuite:
             await changed(store, WORKSPACES, manager, "ws_a", name="T")
 
 
-class RecordStoreSuite(RecordTransactionSuite, RecordScopeSuite):
+class RecordStoreSuite(RecordTransactionSuite, RecordDocumentChangesSuite, RecordScopeSuite):
     """The whole contract."""
