@@ -8,11 +8,11 @@ import re
 import shutil
 from pathlib import Path
 
-import pytest
-
 import antiphon.server.page_routes
-from antiphon.protocol.reducer import TopicState
+import pytest
 from antiphon.server.page_routes import _host_source
+
+from antiphon.protocol.reducer import TopicState
 
 PAGES = Path(antiphon.server.page_routes.__file__).parent / "pages"
 TESTIDS = {
