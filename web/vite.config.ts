@@ -29,7 +29,7 @@ function onlyWoff2(): Plugin {
   return {
     name: "only-woff2",
     generateBundle(_options, bundle) {
-      for (const name of Object.keys(bundle)) if (/KaTeX.*\.(?:ttf|woff)$/.test(name)) delete bundle[name];
+      for (const name of Object.keys(bundle)) if (/KaTeX.*\.(?:ttf|woff)$/.test(name)) Reflect.deleteProperty(bundle, name);
     },
   };
 }

@@ -110,7 +110,7 @@ def commit_question(tx: Transaction, s: Submission) -> Committed:
     tx.insert(RUNS, row)
     tx.insert(MESSAGES, message)
     tx.insert(MESSAGES, _empty_answer(s, session, ordinal + 2))
-    _touch_session(tx, s, session)
+    session = _touch_session(tx, s, session)
     result = {"session_id": session.id, "run_id": s.run_id, "user_message_id": s.user_message_id, "message_id": s.answer_id}
     if s.command_id is not None:
         _remember(tx, s, result)
@@ -148,9 +148,11 @@ def _empty_answer(s: Submission, session: SessionRow, ordinal: int) -> MessageRo
     )  # fmt: skip
 
 
-def _touch_session(tx: Transaction, s: Submission, session: SessionRow) -> None:
+def _touch_session(tx: Transaction, s: Submission, session: SessionRow) -> SessionRow:
+    """The session as it is now: the first question is its title when it has none."""
     title = session.title or title_of(s.content)
     tx.update(SESSIONS, system_scope("question"), session.id, updated_at=s.moment_s, title=title, leaf_message_id=s.answer_id)
+    return msgspec.structs.replace(session, updated_at=s.moment_s, title=title, leaf_message_id=s.answer_id)
 
 
 def _remember(tx: Transaction, s: Submission, result: dict[str, Any]) -> None:

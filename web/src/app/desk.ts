@@ -1,7 +1,7 @@
 // The desk of one signed-in person: connection, outbox and the topics that are followed. Made once after signing in, handed down
 // by DeskContext; features ask it for what they show. No React in it.
-import { Api, asClientError, browserEnvironment, Connection, Outbox, WebSocketTransport, type ConnectionState, type OutgoingQuestion } from "../client";
-import { isShape, type Me, type ModelInfo, type WelcomeEvent, type WireMessage, type Workspace } from "../protocol";
+import { asClientError, browserEnvironment, Connection, Outbox, WebSocketTransport, type Api, type ConnectionState, type OutgoingQuestion } from "../client";
+import { isShape, type Me, type Models, type WelcomeEvent, type WireMessage, type Workspace } from "../protocol";
 import {
   adopt, conversationReducer, documentsReducer, FollowedTopic, listRead, prependMessages, sessionsReducer, Store,
   type Conversation, type SessionList, type WorkspaceDocuments,
@@ -28,7 +28,7 @@ export class Desk {
   readonly limits = new Store<WelcomeEvent["limits"]>({});
   readonly workspaces: Store<readonly Workspace[]>;
   readonly workspaceId: Store<string | null>;
-  readonly models = new Store<readonly ModelInfo[]>([]);
+  readonly models = new Store<Models>({ items: [], next_cursor: null, default: "" });
   readonly sessions: FollowedTopic<SessionList>;
   /** Questions the server has taken whose event is not here yet: they stay on the page in between. */
   readonly settling = new Store<readonly OutgoingQuestion[]>([]);
@@ -83,7 +83,7 @@ export class Desk {
   };
 
   loadModels(): void {
-    this.api.models().then(models => this.models.set(models.items), () => undefined); // the picker stays away until they are known
+    this.api.models().then(models => this.models.set(models), () => undefined); // the picker stays away until they are known
   }
 
   chooseWorkspace(id: string): void {

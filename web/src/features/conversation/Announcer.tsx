@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState, type ReactNode } from "react";
-import { useSpeech } from "../../app/text/i18n";
+import { useSpeech, type Translate } from "../../app/text/i18n";
 import type { Message } from "../../state";
 
 const EVERY_MS = 1_500;
@@ -22,7 +22,7 @@ export function Announcer({ message }: { readonly message: Message | undefined }
       if (place.current.at < 0) return;
       const rest = message.content.slice(place.current.at);
       place.current.at = -1;
-      setSaid(`${rest} ${endingOf(message.state)}`.trim());
+      setSaid(`${rest} ${endingOf(message.state, t)}`.trim());
       return;
     }
     if (place.current.at < 0) place.current.at = message.content.length;
@@ -33,20 +33,20 @@ export function Announcer({ message }: { readonly message: Message | undefined }
     const length = end.index + end[0].length;
     place.current = { id: message.id, at: place.current.at + length, spokenAt: now };
     setSaid(fresh.slice(0, length));
-  });
+  }, [message, t]);
   return <div className="unseen" aria-live="polite" aria-atomic="true">{said}</div>;
+}
 
-  function endingOf(state: Message["state"]): string {
-    switch (state) {
-      case "streaming":
-        return "";
-      case "complete":
-        return t("message.announceDone");
-      case "stopped":
-      case "interrupted":
-        return t("message.announceStopped");
-      case "failed":
-        return t("message.announceFailed");
-    }
+function endingOf(state: Message["state"], t: Translate): string {
+  switch (state) {
+    case "streaming":
+      return "";
+    case "complete":
+      return t("message.announceDone");
+    case "stopped":
+    case "interrupted":
+      return t("message.announceStopped");
+    case "failed":
+      return t("message.announceFailed");
   }
 }

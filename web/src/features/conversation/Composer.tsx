@@ -1,6 +1,7 @@
 import { useEffect, useImperativeHandle, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactNode, type Ref } from "react";
 import { keepDraft, readDraft } from "../../app/drafts";
 import { useSpeech } from "../../app/text/i18n";
+import { countPoints } from "../../state";
 import { IconButton } from "../../ui/IconButton";
 import { CompositionGuard } from "./composition";
 
@@ -55,7 +56,8 @@ export function Composer({ sessionId, running, longest, lastQuestion, placeholde
     if (window.matchMedia("(hover: hover)").matches) box.current?.focus();
   }, []);
 
-  const tooLong = [...text].length > longest;
+  const characters = countPoints(text);
+  const tooLong = characters > longest;
   const send = (): void => {
     const content = text.trim();
     if (!content || tooLong) return;
@@ -67,7 +69,7 @@ export function Composer({ sessionId, running, longest, lastQuestion, placeholde
     onSend(content);
   };
   const pressed = (event: KeyboardEvent<HTMLTextAreaElement>): void => {
-    if (guard.current.owns({ key: event.key, keyCode: event.nativeEvent.keyCode, isComposing: event.nativeEvent.isComposing }, event.timeStamp)) return;
+    if (guard.current.owns(event.nativeEvent)) return;
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       send();
@@ -84,10 +86,10 @@ export function Composer({ sessionId, running, longest, lastQuestion, placeholde
       <textarea ref={box} id="composer" data-testid="composer" rows={1} value={text} placeholder={placeholder} aria-label={t("composer.label")} title={t("composer.hint")}
         enterKeyHint="send" autoComplete="off"
         onChange={event => change(event.target.value)} onKeyDown={pressed}
-        onCompositionStart={() => guard.current.began()} onCompositionEnd={event => guard.current.ended(event.timeStamp)} />
+        onCompositionStart={() => guard.current.began()} onCompositionEnd={event => guard.current.ended(event.nativeEvent)} />
       <div className="composer-row">
         {tools}
-        {tooLong && <span className="bad small" role="alert">{t("composer.tooLong", { count: [...text].length, most: longest })}</span>}
+        {tooLong && <span className="bad small" role="alert">{t("composer.tooLong", { count: characters, most: longest })}</span>}
         <span className="push" />
         {running
           ? <IconButton key="stop" icon="stop" label={t("composer.stop")} data-testid="stop" className="send stop" onClick={onStop} />

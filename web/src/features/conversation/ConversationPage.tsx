@@ -103,14 +103,16 @@ export function ConversationPage({ sessionId, modelPicker, model, welcome, gone 
             <IconButton icon="arrowDown" label={running ? t("message.newBelow") : t("message.toEnd")} data-testid="to-end" onClick={toEnd} />
           </div>
         )}
-        <ConnectionLine running={run !== undefined} waiting={pending.filter(question => question.failure === null).length} notice={notice} />
-        <Composer key={sessionId ?? "new"} handle={composer} sessionId={sessionId} running={running} longest={longest} tools={modelPicker}
-          lastQuestion={conversation.messages.findLast(message => message.role === "user")?.content ?? null}
-          placeholder={sessionId === null ? t("composer.placeholder") : t("composer.placeholderMore")}
-          onSend={text => {
-            keepDraft(sessionId, "");
-            ask(text);
-          }} onStop={stop} onBusy={busy} />
+        <div className="conversation-box">
+          <ConnectionLine running={run !== undefined} waiting={pending.filter(question => question.failure === null).length} notice={notice} />
+          <Composer key={sessionId ?? "new"} handle={composer} sessionId={sessionId} running={running} longest={longest} tools={modelPicker}
+            lastQuestion={conversation.messages.findLast(message => message.role === "user")?.content ?? null}
+            placeholder={sessionId === null ? t("composer.placeholder") : t("composer.placeholderMore")}
+            onSend={text => {
+              keepDraft(sessionId, "");
+              ask(text);
+            }} onStop={stop} onBusy={busy} />
+        </div>
       </div>
       <Announcer message={conversation.messages.findLast(message => message.role === "assistant")} />
     </section>

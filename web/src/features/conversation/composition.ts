@@ -2,11 +2,14 @@
 // compositionend first and then a keydown of key code 229. Tests: tests/unit/features/composition.test.ts.
 
 const AFTER_END_MS = 200;
+/** The key code of a key that an input method has taken; nothing else says so in Safari. */
+const TAKEN = 229;
 
 export interface KeyLike {
   readonly key: string;
   readonly keyCode: number;
   readonly isComposing: boolean;
+  readonly timeStamp: number;
 }
 
 /** Whether a key belongs to the input method. */
@@ -18,15 +21,13 @@ export class CompositionGuard {
     this.#composing = true;
   }
 
-  ended(atMs: number): void {
+  ended(event: { readonly timeStamp: number }): void {
     this.#composing = false;
-    this.#endedAt = atMs;
+    this.#endedAt = event.timeStamp;
   }
 
-  owns(key: KeyLike, atMs: number): boolean {
-    if (this.#composing || key.isComposing) return true;
-    // Safari's Enter after compositionend carries 229; Chrome on some systems gives a plain Enter in the same breath.
-    const justEnded = atMs - this.#endedAt < AFTER_END_MS;
-    return key.keyCode === 229 || (justEnded && (key.key === "Process" || key.keyCode === 229));
+  owns(event: KeyLike): boolean {
+    if (this.#composing || event.isComposing || event.key === "Process") return true;
+    return event.keyCode === TAKEN && event.timeStamp - this.#endedAt < AFTER_END_MS;
   }
 }

@@ -1,3 +1,5 @@
+// It moves the scroll place of elements it was given: that is its purpose.
+/* eslint-disable react-hooks/immutability, react-hooks/preserve-manual-memoization */
 import { useCallback, useEffect, useLayoutEffect, useRef, useState, type RefObject } from "react";
 
 /** At most this far from the end counts as the end. */

@@ -27,7 +27,6 @@ export function EvidencePanel({ target, among, onMove, onClose }: Props): ReactN
   const [turned, setTurned] = useState({ key: "", page: 0 });
   const [zoom, setZoom] = useState(1);
   const [pdfPages, setPdfPages] = useState<number | null>(null);
-  const [arrival, setArrival] = useState(0);
   const panel = useRef<HTMLElement>(null);
   const key = `${target.documentId}.${target.version}.${target.page}.${target.start}.${target.n}`;
   const page = turned.key === key ? turned.page : target.page;
@@ -36,7 +35,6 @@ export function EvidencePanel({ target, among, onMove, onClose }: Props): ReactN
   const pages = pagesOf(located) ?? pdfPages;
   const title = titleOf(located) ?? target.title;
   useEffect(() => {
-    setArrival(before => before + 1);
     panel.current?.focus({ preventScroll: true });
   }, [key]);
 
@@ -92,7 +90,7 @@ export function EvidencePanel({ target, among, onMove, onClose }: Props): ReactN
         )}
       </div>
       <p className="evidence-note" role="status">{noteOf(located)}</p>
-      <Body located={located} target={target} page={page} zoom={zoom} arrival={arrival} onPages={setPdfPages} />
+      <Body located={located} target={target} page={page} zoom={zoom} arrival={key} onPages={setPdfPages} />
     </aside>
   );
 
@@ -119,7 +117,7 @@ interface BodyProps {
   readonly target: EvidenceTarget;
   readonly page: number;
   readonly zoom: number;
-  readonly arrival: number;
+  readonly arrival: string;
   readonly onPages: (pages: number) => void;
 }
 

@@ -10,8 +10,8 @@ interface Props {
   readonly page: number;
   readonly zoom: number;
   readonly rectangles: Rectangles | null;
-  /** Counts up with each passage that is come to: the rest of the page dims once. */
-  readonly arrival: number;
+  /** Changes with each passage that is come to: the rest of the page dims once. */
+  readonly arrival: string;
   readonly onPages: (pages: number) => void;
 }
 
@@ -51,7 +51,7 @@ export function PdfPageView({ documentId, version, page, zoom, rectangles, arriv
     let wanted = true;
     const draw = async (): Promise<void> => {
       const pdf = await import("./pdf");
-      const document = await pdf.openPdf(`${desk.api.originalAddress(documentId)}?v=${version}`);
+      const document = await pdf.openPdf(desk.api.originalAddress(documentId), version);
       told.current(document.numPages);
       const shown = await document.getPage(Math.min(page, document.numPages));
       const [picture, layer] = [canvas.current, text.current];

@@ -12,11 +12,12 @@ const KEPT = 3;
 const opened = new Map<string, Promise<PdfDocument>>();
 
 /** The document at an address; only the parts that its pages need are loaded. The latest few stay open. */
-export function openPdf(address: string): Promise<PdfDocument> {
-  const known = opened.get(address);
+export function openPdf(address: string, version: number): Promise<PdfDocument> {
+  const key = `${address} ${version}`;
+  const known = opened.get(key);
   if (known) {
-    opened.delete(address);
-    opened.set(address, known);
+    opened.delete(key);
+    opened.set(key, known);
     return known;
   }
   const task = getDocument({
@@ -33,8 +34,8 @@ export function openPdf(address: string): Promise<PdfDocument> {
     wasmUrl: "/pdf/wasm/",
     useSystemFonts: true,
   });
-  opened.set(address, task.promise);
-  task.promise.catch(() => opened.delete(address));
+  opened.set(key, task.promise);
+  task.promise.catch(() => opened.delete(key));
   for (const [other, old] of opened) {
     if (opened.size <= KEPT) break;
     opened.delete(other);

@@ -11,13 +11,17 @@ const EXTRACTIVE = "extractive";
 export function ModelPicker(): ReactNode {
   const desk = useDesk();
   const { t } = useSpeech();
-  const models = useStore(desk.models);
+  const { items: models, default: byServer } = useStore(desk.models);
+  const workspaces = useStore(desk.workspaces);
+  const workspaceId = useStore(desk.workspaceId);
   const { model } = useStore(preferences);
   if (!models.length) return null;
   const chosen = models.find(known => known.id === model);
+  const byWorkspace = workspaces.find(known => known.id === workspaceId)?.model ?? byServer;
   const label = (id: string, own: string): string => (id === EXTRACTIVE ? t("model.extractive") : own);
+  const nameOf = (id: string): string => label(id, models.find(known => known.id === id)?.label ?? id);
   const items: readonly MenuItem[] = [
-    { key: "", label: t("model.default"), checked: chosen === undefined, onChoose: () => prefer({ model: null }) },
+    { key: "", label: t("model.default"), hint: nameOf(byWorkspace), checked: chosen === undefined, onChoose: () => prefer({ model: null }) },
     ...models.map(known => ({
       key: known.id,
       label: label(known.id, known.label || known.id),
@@ -28,7 +32,7 @@ export function ModelPicker(): ReactNode {
   ];
   return (
     <Menu label={t("model.choose")} items={items} className="button button-quiet model-picker" testId="model-picker" side="above">
-      <span>{chosen === undefined ? t("model.default") : label(chosen.id, chosen.label || chosen.id)}</span>
+      <span>{nameOf(chosen?.id ?? byWorkspace)}</span>
       <Icon name="down" size={14} />
     </Menu>
   );
@@ -37,7 +41,7 @@ export function ModelPicker(): ReactNode {
 /** The model of the next question; null: as the workspace says. */
 export function useChosenModel(): string | null {
   const desk = useDesk();
-  const models = useStore(desk.models);
+  const { items } = useStore(desk.models);
   const { model } = useStore(preferences);
-  return models.some(known => known.id === model) ? model : null;
+  return items.some(known => known.id === model) ? model : null;
 }

@@ -66,7 +66,7 @@ export function SessionRow({ session, current, running, onLeft }: Props): ReactN
 function RenameField({ title, label, onDone }: { readonly title: string; readonly label: string; readonly onDone: (title: string | null) => void }): ReactNode {
   const [text, setText] = useState(title);
   const key = (event: KeyboardEvent): void => {
-    if (event.nativeEvent.isComposing || event.nativeEvent.keyCode === 229) return;
+    if (event.nativeEvent.isComposing || event.key === "Process") return;
     if (event.key === "Enter") onDone(text.trim() || null);
     if (event.key === "Escape") {
       event.stopPropagation();

@@ -42,7 +42,7 @@ export function Rail({ route, onSignOut, onToggleList }: Props): ReactNode {
       <RailLink to={DOCUMENTS} label={t("nav.documents")} icon="document" current={route.name === "documents" || route.name === "document"} />
       <span className="push" />
       <Menu label={t("nav.account", { name: desk.me.name })} items={items} className="rail-account" testId="account-menu">
-        <span aria-hidden="true">{[...desk.me.name][0]?.toUpperCase()}</span>
+        <span aria-hidden="true">{Array.from(desk.me.name)[0]?.toUpperCase()}</span>
       </Menu>
     </nav>
   );

@@ -1,4 +1,4 @@
-import { useState, type FormEvent, type ReactNode } from "react";
+import { useState, type SubmitEvent, type ReactNode } from "react";
 import { errorLine, useSpeech } from "../../app/text/i18n";
 import { asClientError, type SignInApi } from "../../client";
 import { Button } from "../../ui/Button";
@@ -28,7 +28,7 @@ export function SignInPage({ api, token, again, onSignedIn }: Props): ReactNode 
       setProblem(error.code === "unauthorized" ? error.message : errorLine(t, error));
     });
   };
-  const submit = (event: FormEvent<HTMLFormElement>): void => {
+  const submit = (event: SubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const [name, password] = [form.get("name"), form.get("password")];
