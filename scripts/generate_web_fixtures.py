@@ -55,6 +55,16 @@ def by_hand() -> list[Frame]:
         {"type": "message_updated", "seq": 8, **second, "changes": {"parent_id": "u9"}},
         {"type": "answer_chunk", "seq": 9, **second, "content": "?", "offset": 9},
         {"type": "complete", "seq": 10, **second, "status": "failed"},
+        {"type": "snapshot", "topic": SESSION, "epoch": "e3", "seq": 0, "active_runs": [{"run_id": "r2", "message_id": "a2", "state": "running"}],
+         "messages": [{"id": "a2", "role": "assistant", "content": "", "content_ref": "/x", "text_length": 7, "state": "streaming", "sources": [], "citations": []}]},
+        {"type": "answer_chunk", "seq": 1, **second, "content": "休🙂", "offset": 7},
+        {"type": "refusal", "seq": 2, **second, "reason": "low_evidence", "nearest": [{"document_id": "d", "title": "t"}], "searched": 9},
+        {"type": "complete", "seq": 3, **second, "status": "completed", "text_length": 9},
+        {"type": "suggestion", "seq": 4, **second, "suggestion_id": "s1", "kind": "extract", "text": "more?", "page": 3},
+        {"type": "suggestion", "seq": 5, **second, "suggestion_id": "s2", "kind": "followup", "text": "and?",
+         "command": {"type": "chat_message", "content": "and?", "scope": {"section": ["a"]}}},
+        {"type": "suggestion", "seq": 6, **second, "suggestion_id": "s1", "kind": "extract", "text": "more!", "page": 3},
+        {"type": "suggestion_dismissed", "seq": 7, **second, "suggestion_id": "s2"},
     ]  # fmt: skip
 
 

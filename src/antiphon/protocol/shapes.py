@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from antiphon.protocol.commands import QuestionScope
+
 
 class Source(Struct, kw_only=True):
     """`start`, `end`: code points in the stored text of the page, half open. `snippet`: at most 1,000 characters."""
@@ -52,8 +54,42 @@ class MessageError(Struct, kw_only=True):
     message: str
 
 
+class NearDocument(Struct, kw_only=True):
+    document_id: str
+    title: str
+
+
+class RefusalFacts(Struct, kw_only=True):
+    """What a refusal says of the search: `searched` passages, `workspaces`, `documents` chosen, and what came nearest."""
+
+    reason: str
+    nearest: list[NearDocument] | UnsetType = UNSET
+    searched: int | UnsetType = UNSET
+    workspaces: int | UnsetType = UNSET
+    documents: int | UnsetType = UNSET
+
+
+class OfferedCommand(Struct, kw_only=True):
+    """A whole command but for its id."""
+
+    type: Literal["chat_message"]
+    content: str
+    session_id: str | UnsetType = UNSET
+    scope: QuestionScope | UnsetType = UNSET
+
+
+class OfferedSuggestion(Struct, kw_only=True):
+    suggestion_id: str
+    kind: Literal["extract", "followup"]
+    text: str
+    document_id: str | None | UnsetType = UNSET
+    anchor: str | None | UnsetType = UNSET
+    page: int | None | UnsetType = UNSET
+    command: OfferedCommand | UnsetType = UNSET
+
+
 class WireMessage(Struct, kw_only=True):
-    """`content_ref`: the text is too long for a frame and is read there."""
+    """`content_ref`: the text is too long for a frame and is read there; `text_length` code points of it belong here."""
 
     id: str
     role: Literal["user", "assistant"]
@@ -70,6 +106,9 @@ class WireMessage(Struct, kw_only=True):
     error: MessageError | UnsetType = UNSET
     usage: dict[str, Any] | UnsetType = UNSET
     content_ref: str | UnsetType = UNSET
+    text_length: int | UnsetType = UNSET
+    refusal: RefusalFacts | UnsetType = UNSET
+    suggestions: list[OfferedSuggestion] | UnsetType = UNSET
 
 
 class ActiveRun(Struct, kw_only=True):
@@ -104,6 +143,8 @@ class WireUser(Struct, kw_only=True):
 
 SHAPED_FIELDS: dict[tuple[str, str], Any] = {
     ("sources", "sources"): list[Source] | UnsetType,
+    ("refusal", "nearest"): list[NearDocument] | UnsetType,
+    ("suggestion", "command"): OfferedCommand | UnsetType,
     ("snapshot", "messages"): list[WireMessage] | UnsetType,
     ("snapshot", "active_runs"): list[ActiveRun] | UnsetType,
     ("session_created", "session"): WireSession,

@@ -1,9 +1,9 @@
 // The desk of one signed-in person: connection, outbox and the topics that are followed. Made once after signing in, handed down
 // by DeskContext; features ask it for what they show. No React in it.
 import { asClientError, browserEnvironment, Connection, Outbox, WebSocketTransport, type Api, type ConnectionState, type OutgoingQuestion } from "../client";
-import { isShape, type Me, type Models, type WelcomeEvent, type WireMessage, type Workspace } from "../protocol";
+import { isShape, type Me, type Models, type QuestionScope, type WelcomeEvent, type WireMessage, type Workspace } from "../protocol";
 import {
-  adopt, conversationReducer, documentsReducer, FollowedTopic, listRead, prependMessages, sessionsReducer, Store,
+  conversationReducer, documentsReducer, fillText, FollowedTopic, listRead, prependMessages, sessionsReducer, Store,
   type Conversation, type SessionList, type WorkspaceDocuments,
 } from "../state";
 import { nextFrame } from "./frames";
@@ -104,7 +104,7 @@ export class Desk {
     const topic = new FollowedTopic(`session:${sessionId}`, conversationReducer, nextFrame);
     const leave = this.connection.follow(topic);
     const stopFilling = topic.onEvent(event => {
-      if (event.type === "snapshot") void this.#fillLongTexts(sessionId, topic);
+      if (event.type === "snapshot" && (event.messages ?? []).some(message => message.content_ref !== undefined)) void this.#fillLongTexts(sessionId, topic);
     });
     this.#conversations.set(sessionId, { topic, leave: () => {
       stopFilling();
@@ -130,8 +130,6 @@ export class Desk {
 
   /** Texts that are too long for a snapshot are read over REST. */
   async #fillLongTexts(sessionId: string, topic: FollowedTopic<Conversation>): Promise<void> {
-    const missing = topic.get().messages.filter(message => message.content_ref !== undefined && !message.content);
-    if (!missing.length) return;
     try {
       const { items } = await this.api.rest.read("message_list", `/sessions/${encodeURIComponent(sessionId)}/messages`, { limit: 50 });
       const texts = new Map(items.map(message => [message.id, message]));
@@ -139,7 +137,7 @@ export class Desk {
         ...value,
         messages: value.messages.map(message => {
           const found = texts.get(message.id);
-          return found !== undefined && !message.content && found.state !== "streaming" ? adopt(found, message) : message;
+          return found !== undefined && message.content_ref !== undefined ? (fillText(message, found) ?? message) : message;
         }),
       }));
     } catch {
@@ -147,9 +145,14 @@ export class Desk {
     }
   }
 
-  ask(question: Pick<OutgoingQuestion, "sessionId" | "content" | "model">): OutgoingQuestion | null {
+  ask(question: Pick<OutgoingQuestion, "sessionId" | "content" | "model"> & { readonly scope?: QuestionScope | null }): OutgoingQuestion | null {
     const workspaceId = this.workspaceId.get();
-    return workspaceId === null ? null : this.outbox.ask({ ...question, workspaceId, scope: null });
+    return workspaceId === null ? null : this.outbox.ask({ ...question, workspaceId, scope: question.scope ?? null });
+  }
+
+  /** Taken away on every device; a refusal (somebody else's conversation) leaves it. */
+  async dismiss(sessionId: string, suggestionId: string): Promise<void> {
+    await this.connection.command("suggestion_dismiss", { session_id: sessionId, suggestion_id: suggestionId });
   }
 
   /** Resolves when the server has taken note; rejects with a ClientError. */

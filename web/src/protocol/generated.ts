@@ -93,6 +93,82 @@ export interface Source {
   readonly anchor?: string;
 }
 
+/** The answer is a refusal: the documents do not say. `reason`: `low_evidence` or `nothing_found`. `nearest`: [{document_id, title}]; `searched`: passages; `documents`: how many were chosen, when a choice was made. */
+export interface RefusalEvent {
+  readonly type: "refusal";
+  readonly reason: string;
+  readonly nearest?: readonly NearDocument[];
+  readonly searched?: number;
+  readonly workspaces?: number;
+  readonly documents?: number;
+  readonly session_id?: string | null;
+  readonly run_id?: string | null;
+  readonly message_id?: string | null;
+  readonly cause?: string | null;
+  readonly seq?: number;
+  readonly prev_seq?: number;
+  readonly timestamp?: string;
+  readonly topic?: string;
+  readonly epoch?: string;
+}
+
+export interface NearDocument {
+  readonly document_id: string;
+  readonly title: string;
+}
+
+/** After `complete`. `command`: a whole command frame but for its id; sending it does what is suggested. */
+export interface SuggestionEvent {
+  readonly type: "suggestion";
+  readonly suggestion_id: string;
+  readonly kind: "extract" | "followup";
+  readonly text: string;
+  readonly document_id?: string | null;
+  readonly anchor?: string | null;
+  readonly page?: number | null;
+  readonly command?: OfferedCommand;
+  readonly session_id?: string | null;
+  readonly run_id?: string | null;
+  readonly message_id?: string | null;
+  readonly cause?: string | null;
+  readonly seq?: number;
+  readonly prev_seq?: number;
+  readonly timestamp?: string;
+  readonly topic?: string;
+  readonly epoch?: string;
+}
+
+/** A whole command but for its id. */
+export interface OfferedCommand {
+  readonly type: "chat_message";
+  readonly content: string;
+  readonly session_id?: string;
+  readonly scope?: QuestionScope;
+}
+
+/** `section`: the headings of a section, outermost first, of the one document in `document_ids`. */
+export interface QuestionScope {
+  readonly workspace_ids?: readonly string[] | null;
+  readonly document_ids?: readonly string[] | null;
+  readonly tags?: readonly string[] | null;
+  readonly paths?: readonly string[] | null;
+  readonly section?: readonly string[] | null;
+}
+
+export interface SuggestionDismissedEvent {
+  readonly type: "suggestion_dismissed";
+  readonly suggestion_id: string;
+  readonly session_id?: string | null;
+  readonly run_id?: string | null;
+  readonly message_id?: string | null;
+  readonly cause?: string | null;
+  readonly seq?: number;
+  readonly prev_seq?: number;
+  readonly timestamp?: string;
+  readonly topic?: string;
+  readonly epoch?: string;
+}
+
 /** `start`, `end`: code points of the answer. `source_id` None: the mark has no source. */
 export interface CitationEvent {
   readonly type: "citation";
@@ -609,7 +685,7 @@ export interface SnapshotEvent {
   readonly timestamp?: string;
 }
 
-/** `content_ref`: the text is too long for a frame and is read there. */
+/** `content_ref`: the text is too long for a frame and is read there; `text_length` code points of it belong here. */
 export interface WireMessage {
   readonly id: string;
   readonly role: "assistant" | "user";
@@ -626,6 +702,9 @@ export interface WireMessage {
   readonly error?: MessageError;
   readonly usage?: Readonly<Record<string, unknown>>;
   readonly content_ref?: string;
+  readonly text_length?: number;
+  readonly refusal?: RefusalFacts;
+  readonly suggestions?: readonly OfferedSuggestion[];
 }
 
 /** `start`, `end`: code points of the answer. `source_id` None: the mark has no source. */
@@ -641,6 +720,25 @@ export interface CitationMark {
 export interface MessageError {
   readonly code: string;
   readonly message: string;
+}
+
+/** What a refusal says of the search: `searched` passages, `workspaces`, `documents` chosen, and what came nearest. */
+export interface RefusalFacts {
+  readonly reason: string;
+  readonly nearest?: readonly NearDocument[];
+  readonly searched?: number;
+  readonly workspaces?: number;
+  readonly documents?: number;
+}
+
+export interface OfferedSuggestion {
+  readonly suggestion_id: string;
+  readonly kind: "extract" | "followup";
+  readonly text: string;
+  readonly document_id?: string | null;
+  readonly anchor?: string | null;
+  readonly page?: number | null;
+  readonly command?: OfferedCommand;
 }
 
 export interface ActiveRun {
@@ -692,6 +790,22 @@ export interface TokenExpiringEvent {
   readonly epoch?: string;
 }
 
+/** The last frame of an event stream or a poll that the server ends: what a socket's close code and reason say. */
+export interface CloseEvent {
+  readonly type: "close";
+  readonly code: number;
+  readonly reason: string;
+  readonly session_id?: string | null;
+  readonly run_id?: string | null;
+  readonly message_id?: string | null;
+  readonly cause?: string | null;
+  readonly seq?: number;
+  readonly prev_seq?: number;
+  readonly timestamp?: string;
+  readonly topic?: string;
+  readonly epoch?: string;
+}
+
 export interface HelloCommand {
   readonly token?: string | null;
 }
@@ -728,13 +842,6 @@ export interface ChatMessageCommand {
   readonly on_busy?: "interrupt" | "queue" | "reject" | "steer";
 }
 
-export interface QuestionScope {
-  readonly workspace_ids?: readonly string[] | null;
-  readonly document_ids?: readonly string[] | null;
-  readonly tags?: readonly string[] | null;
-  readonly paths?: readonly string[] | null;
-}
-
 export interface StopCommand {
   readonly run_id?: string | null;
   readonly session_id?: string | null;
@@ -748,6 +855,11 @@ export interface HistoryCommand {
 }
 
 export interface PongCommand {
+}
+
+export interface SuggestionDismissCommand {
+  readonly session_id: string;
+  readonly suggestion_id: string;
 }
 
 export interface SessionChange {
@@ -1003,6 +1115,9 @@ export interface EventsByType {
   readonly run_started: RunStartedEvent;
   readonly status: StatusEvent;
   readonly sources: SourcesEvent;
+  readonly refusal: RefusalEvent;
+  readonly suggestion: SuggestionEvent;
+  readonly suggestion_dismissed: SuggestionDismissedEvent;
   readonly citation: CitationEvent;
   readonly answer_chunk: AnswerChunkEvent;
   readonly reasoning_chunk: ReasoningChunkEvent;
@@ -1036,6 +1151,7 @@ export interface EventsByType {
   readonly ping: PingEvent;
   readonly draining: DrainingEvent;
   readonly token_expiring: TokenExpiringEvent;
+  readonly close: CloseEvent;
 }
 export type ServerEvent = EventsByType[keyof EventsByType];
 
@@ -1048,6 +1164,7 @@ export interface CommandsByType {
   readonly stop: StopCommand;
   readonly history: HistoryCommand;
   readonly pong: PongCommand;
+  readonly suggestion_dismiss: SuggestionDismissCommand;
 }
 
 /** REST answers, by verb of the command table. */
@@ -1093,6 +1210,12 @@ export interface ShapesByName {
   readonly StatusEvent: StatusEvent;
   readonly SourcesEvent: SourcesEvent;
   readonly Source: Source;
+  readonly RefusalEvent: RefusalEvent;
+  readonly NearDocument: NearDocument;
+  readonly SuggestionEvent: SuggestionEvent;
+  readonly OfferedCommand: OfferedCommand;
+  readonly QuestionScope: QuestionScope;
+  readonly SuggestionDismissedEvent: SuggestionDismissedEvent;
   readonly CitationEvent: CitationEvent;
   readonly AnswerChunkEvent: AnswerChunkEvent;
   readonly ReasoningChunkEvent: ReasoningChunkEvent;
@@ -1129,13 +1252,15 @@ export interface ShapesByName {
   readonly WireMessage: WireMessage;
   readonly CitationMark: CitationMark;
   readonly MessageError: MessageError;
+  readonly RefusalFacts: RefusalFacts;
+  readonly OfferedSuggestion: OfferedSuggestion;
   readonly ActiveRun: ActiveRun;
   readonly PingEvent: PingEvent;
   readonly DrainingEvent: DrainingEvent;
   readonly TokenExpiringEvent: TokenExpiringEvent;
+  readonly CloseEvent: CloseEvent;
   readonly Since: Since;
   readonly SubscribeFilter: SubscribeFilter;
-  readonly QuestionScope: QuestionScope;
   readonly SignedIn: SignedIn;
   readonly UserName: UserName;
   readonly User: User;
@@ -1177,6 +1302,9 @@ export const EVENT_SHAPES: { readonly [T in keyof EventsByType]: keyof ShapesByN
   "run_started": "RunStartedEvent",
   "status": "StatusEvent",
   "sources": "SourcesEvent",
+  "refusal": "RefusalEvent",
+  "suggestion": "SuggestionEvent",
+  "suggestion_dismissed": "SuggestionDismissedEvent",
   "citation": "CitationEvent",
   "answer_chunk": "AnswerChunkEvent",
   "reasoning_chunk": "ReasoningChunkEvent",
@@ -1209,7 +1337,8 @@ export const EVENT_SHAPES: { readonly [T in keyof EventsByType]: keyof ShapesByN
   "snapshot": "SnapshotEvent",
   "ping": "PingEvent",
   "draining": "DrainingEvent",
-  "token_expiring": "TokenExpiringEvent"
+  "token_expiring": "TokenExpiringEvent",
+  "close": "CloseEvent"
 };
 
 /** REST verb -> shape. */
@@ -1258,6 +1387,12 @@ export const SHAPES: { readonly [N in keyof ShapesByName]: Readonly<Record<strin
   StatusEvent: {"type":["one","status"],"phase":"string","content":"string","counts?":["record","number"],"elapsed_ms?":"number","progress?":"number","session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
   SourcesEvent: {"type":["one","sources"],"sources?":["array",["ref","Source"]],"session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
   Source: {"n":"number","source_id":"string","workspace_id":"string","document_id":"string","version":"number","title":"string","media_type":"string","start":"number","end":"number","chunk_id":"number","score":"number","snippet":"string","page?":"number","anchor?":"string"},
+  RefusalEvent: {"type":["one","refusal"],"reason":"string","nearest?":["array",["ref","NearDocument"]],"searched?":"number","workspaces?":"number","documents?":"number","session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
+  NearDocument: {"document_id":"string","title":"string"},
+  SuggestionEvent: {"type":["one","suggestion"],"suggestion_id":"string","kind":["one","extract","followup"],"text":"string","document_id?":["or","string","null"],"anchor?":["or","string","null"],"page?":["or","number","null"],"command?":["ref","OfferedCommand"],"session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
+  OfferedCommand: {"type":["one","chat_message"],"content":"string","session_id?":"string","scope?":["ref","QuestionScope"]},
+  QuestionScope: {"workspace_ids?":["or",["array","string"],"null"],"document_ids?":["or",["array","string"],"null"],"tags?":["or",["array","string"],"null"],"paths?":["or",["array","string"],"null"],"section?":["or",["array","string"],"null"]},
+  SuggestionDismissedEvent: {"type":["one","suggestion_dismissed"],"suggestion_id":"string","session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
   CitationEvent: {"type":["one","citation"],"n":"number","source_id?":["or","string","null"],"start?":"number","end?":"number","source_start?":"number","source_end?":"number","session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
   AnswerChunkEvent: {"type":["one","answer_chunk"],"content":"string","offset?":"number","session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
   ReasoningChunkEvent: {"type":["one","reasoning_chunk"],"content":"string","offset?":"number","session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
@@ -1291,16 +1426,18 @@ export const SHAPES: { readonly [N in keyof ShapesByName]: Readonly<Record<strin
   SubscribedEvent: {"type":["one","subscribed"],"topic":"string","epoch":"string","seq":"number","mode":["one","live","replay","snapshot"],"session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"prev_seq?":"number","timestamp?":"string"},
   UnsubscribedEvent: {"type":["one","unsubscribed"],"topic":"string","code?":["or","string","null"],"reason?":["or","string","null"],"session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","epoch?":"string"},
   SnapshotEvent: {"type":["one","snapshot"],"topic":"string","epoch":"string","seq":"number","messages?":["array",["ref","WireMessage"]],"active_runs?":["array",["ref","ActiveRun"]],"pending_inputs?":["array",["record","any"]],"has_more?":"boolean","state?":["record","any"],"session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"prev_seq?":"number","timestamp?":"string"},
-  WireMessage: {"id":"string","role":["one","assistant","user"],"content":"string","state":["one","complete","failed","interrupted","stopped","streaming"],"sources":["array",["ref","Source"]],"citations":["array",["ref","CitationMark"]],"created_at?":"string","run_id?":["or","string","null"],"parent_id?":["or","string","null"],"client_id?":["or","string","null"],"author?":["ref","Author"],"stopped_by?":"string","error?":["ref","MessageError"],"usage?":["record","any"],"content_ref?":"string"},
+  WireMessage: {"id":"string","role":["one","assistant","user"],"content":"string","state":["one","complete","failed","interrupted","stopped","streaming"],"sources":["array",["ref","Source"]],"citations":["array",["ref","CitationMark"]],"created_at?":"string","run_id?":["or","string","null"],"parent_id?":["or","string","null"],"client_id?":["or","string","null"],"author?":["ref","Author"],"stopped_by?":"string","error?":["ref","MessageError"],"usage?":["record","any"],"content_ref?":"string","text_length?":"number","refusal?":["ref","RefusalFacts"],"suggestions?":["array",["ref","OfferedSuggestion"]]},
   CitationMark: {"n":"number","source_id?":["or","string","null"],"start?":"number","end?":"number","source_start?":"number","source_end?":"number"},
   MessageError: {"code":"string","message":"string"},
+  RefusalFacts: {"reason":"string","nearest?":["array",["ref","NearDocument"]],"searched?":"number","workspaces?":"number","documents?":"number"},
+  OfferedSuggestion: {"suggestion_id":"string","kind":["one","extract","followup"],"text":"string","document_id?":["or","string","null"],"anchor?":["or","string","null"],"page?":["or","number","null"],"command?":["ref","OfferedCommand"]},
   ActiveRun: {"run_id":"string","state":"string","message_id?":["or","string","null"]},
   PingEvent: {"type":["one","ping"],"heads":["record","number"],"session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
   DrainingEvent: {"type":["one","draining"],"reconnect_in_ms":"number","session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
   TokenExpiringEvent: {"type":["one","token_expiring"],"expires_in_ms":"number","session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
+  CloseEvent: {"type":["one","close"],"code":"number","reason":"string","session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
   Since: {"epoch":"string","seq":"number"},
   SubscribeFilter: {"types?":["or",["array","string"],"null"],"nodes?":["or",["array","string"],"null"]},
-  QuestionScope: {"workspace_ids?":["or",["array","string"],"null"],"document_ids?":["or",["array","string"],"null"],"tags?":["or",["array","string"],"null"],"paths?":["or",["array","string"],"null"]},
   SignedIn: {"user":["ref","UserName"]},
   UserName: {"id":"string","name":"string"},
   User: {"id":"string","name":"string","server_owner":"boolean","suspended?":"boolean"},

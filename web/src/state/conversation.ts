@@ -1,7 +1,7 @@
 // A conversation (`session:` topic): its messages and running answers, out of events. Tests: tests/unit/state, tests/properties.
 import type {
   ActiveRun, AnswerChunkEvent, CitationEvent, CitationMark, CompleteEvent, MessageUpdatedEvent, RunStartedEvent, ServerEvent,
-  SnapshotEvent, StatusEvent, UsageEvent, UserMessageEvent, WireMessage,
+  SnapshotEvent, StatusEvent, SuggestionEvent, UsageEvent, UserMessageEvent, WireMessage,
 } from "../protocol";
 import { isShape } from "../protocol";
 import { countPoints } from "./code_points";
@@ -34,7 +34,9 @@ export interface Conversation {
 const EMPTY: Conversation = { known: false, messages: [], runs: [], hasMore: false, completed: {} };
 
 export function adopt(message: WireMessage, before?: Message): Message {
-  return { ...message, points: countPoints(message.content), steps: before?.steps ?? [] };
+  // A text by reference is not here: only its length is kept up until it is fetched.
+  const points = message.content_ref === undefined ? countPoints(message.content) : (message.text_length ?? 0);
+  return { ...message, points, steps: before?.steps ?? [] };
 }
 
 export const conversationReducer: Reducer<Conversation> = { empty: EMPTY, replace, reduce };
@@ -72,7 +74,16 @@ function reduce(value: Conversation, event: ServerEvent): Conversation | "gap" {
     case "answer_chunk":
       return addText(value, event);
     case "answer_replace":
-      return changeMessage(value, event.message_id, () => ({ content: event.content, points: countPoints(event.content) }));
+      return changeMessage(value, event.message_id, () => ({ content: event.content, points: countPoints(event.content), content_ref: undefined }));
+    case "refusal": {
+      const { reason, nearest, searched, workspaces, documents } = event;
+      return changeMessage(value, event.message_id, () => ({ refusal: present({ reason, nearest, searched, workspaces, documents }) }));
+    }
+    case "suggestion":
+      return changeMessage(value, event.message_id, message => addSuggestion(message, event));
+    case "suggestion_dismissed":
+      return changeMessage(value, event.message_id, message =>
+        message.suggestions === undefined ? {} : { suggestions: message.suggestions.filter(known => known.suggestion_id !== event.suggestion_id) });
     case "complete":
       return endRun(value, event);
     case "error":
@@ -129,16 +140,32 @@ function addStep(value: Conversation, event: StatusEvent): Conversation {
   return changeMessage({ ...value, runs }, event.message_id, message => ({ steps: [...message.steps, step] }));
 }
 
+/** Without the fields that are not there. */
+function present<T extends object>(fields: T): T {
+  const kept = { ...fields };
+  for (const name of Object.keys(kept)) if (Reflect.get(kept, name) === undefined) Reflect.deleteProperty(kept, name);
+  return kept;
+}
+
+/** Of one id there is one: a snapshot that was made a moment before may hold it already. */
+function addSuggestion(message: Message, event: SuggestionEvent): Partial<Message> {
+  const { suggestion_id, kind, text, document_id, anchor, page, command } = event;
+  const others = (message.suggestions ?? []).filter(known => known.suggestion_id !== suggestion_id);
+  return { suggestions: [...others, present({ suggestion_id, kind, text, document_id, anchor, page, command })] };
+}
+
+/** Puts a fetched text in the place of its reference. null: it is older than what the events told; fetch it again. */
+export function fillText(message: Message, fetched: WireMessage): Message | null {
+  const units = Array.from(fetched.content);
+  if (units.length < message.points) return null;
+  const content = units.length === message.points ? fetched.content : units.slice(0, message.points).join("");
+  const citations = message.citations.length ? message.citations : fetched.citations;
+  return { ...message, content, citations: citations.filter(mark => (mark.end ?? 0) <= message.points), content_ref: undefined };
+}
+
 function markOf(event: CitationEvent): CitationMark {
   const { n, source_id, start, end, source_start, source_end } = event;
-  return {
-    n,
-    ...(source_id === undefined ? {} : { source_id }),
-    ...(start === undefined ? {} : { start }),
-    ...(end === undefined ? {} : { end }),
-    ...(source_start === undefined ? {} : { source_start }),
-    ...(source_end === undefined ? {} : { source_end }),
-  };
+  return present({ n, source_id, start, end, source_start, source_end });
 }
 
 /** The chunk must begin exactly where the text ends (R4). */
@@ -146,7 +173,8 @@ function addText(value: Conversation, event: AnswerChunkEvent): Conversation | "
   const index = value.messages.findLastIndex(message => message.id === event.message_id);
   const message = value.messages[index];
   if (message === undefined || (event.offset ?? message.points) !== message.points) return "gap";
-  const longer = { ...message, content: message.content + event.content, points: message.points + countPoints(event.content) };
+  const points = message.points + countPoints(event.content);
+  const longer = message.content_ref === undefined ? { ...message, content: message.content + event.content, points } : { ...message, points, text_length: points };
   return { ...value, messages: value.messages.with(index, longer) };
 }
 

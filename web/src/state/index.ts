@@ -1,5 +1,5 @@
 export { countPoints, unitIndices } from "./code_points";
-export { adopt, conversationReducer, prependMessages, type Conversation, type LedgerStep, type Message } from "./conversation";
+export { adopt, conversationReducer, fillText, prependMessages, type Conversation, type LedgerStep, type Message } from "./conversation";
 export { documentsReducer, type DocumentState, type WorkspaceDocuments } from "./documents";
 export { FollowedTopic, type Ended, type Scheduler } from "./followed_topic";
 export { changeSession, groupSessions, listRead, putSession, removeSession, sessionsReducer, type GroupedSessions, type SessionGroup, type SessionList } from "./sessions";

@@ -9,6 +9,7 @@ import { AnswerText } from "./AnswerText";
 import { Ledger } from "./Ledger";
 import { MarginNotes } from "./MarginNotes";
 import { isRefusal } from "./refusal";
+import { RefusalFacts } from "./RefusalFacts";
 import { SourceList } from "./SourceList";
 
 interface Props {
@@ -30,6 +31,7 @@ export const Answer = memo(function Answer({ message, onAskAgain }: Props): Reac
         <div ref={text} className={refusal ? "answer-text refusal" : "answer-text"} data-testid={refusal ? "refusal" : undefined}>
           {refusal && <p className="refusal-title">{t("message.refusal")}</p>}
           {message.content && <AnswerText message={message} />}
+          {message.refusal !== undefined && <RefusalFacts facts={message.refusal} />}
         </div>
         <Outcome message={message} onAskAgain={onAskAgain} />
         <div className="answer-foot">{message.state !== "streaming" && <AnswerActions message={message} />}</div>

@@ -3,6 +3,7 @@ import { useDesk, useStore } from "../../app/context";
 import { keepDraft } from "../../app/drafts";
 import { errorLine, errorTexts, useSpeech } from "../../app/text/i18n";
 import { asClientError, type OutgoingQuestion } from "../../client";
+import type { QuestionScope } from "../../protocol";
 import { conversationReducer, type Conversation, type FollowedTopic } from "../../state";
 import { Button } from "../../ui/Button";
 import { IconButton } from "../../ui/IconButton";
@@ -48,9 +49,9 @@ export function ConversationPage({ sessionId, modelPicker, model, welcome, gone 
   const run = conversation.runs[0];
   // Stop reacts on screen at once: the button is send again although the server's word is still on its way.
   const running = run !== undefined && run.run_id !== stopping;
-  const ask = useCallback((text: string) => {
+  const ask = useCallback((text: string, scope: QuestionScope | null = null) => {
     setNotice("");
-    desk.ask({ sessionId, content: text, model });
+    desk.ask({ sessionId, content: text, model, scope });
     toEnd();
   }, [desk, sessionId, model, toEnd]);
   const stop = useCallback(() => {
@@ -80,6 +81,10 @@ export function ConversationPage({ sessionId, modelPicker, model, welcome, gone 
     if (sessionId === null) return;
     desk.loadEarlier(sessionId).catch((problem: unknown) => setNotice(errorLine(t, asClientError(problem))));
   };
+  const dismiss = (suggestionId: string): void => {
+    if (sessionId === null) return;
+    desk.dismiss(sessionId, suggestionId).catch((problem: unknown) => setNotice(errorLine(t, asClientError(problem))));
+  };
   const busy = (): void => {
     const { sentence, way } = errorTexts(t, "run_active");
     setNotice(`${sentence} ${way}`);
@@ -94,7 +99,7 @@ export function ConversationPage({ sessionId, modelPicker, model, welcome, gone 
           {sessionId !== null && !conversation.known && shown.length === 0 && <p className="opening muted">{t("app.loading")}</p>}
           {empty && welcome}
           <MessageList conversation={conversation} pending={shown} online={connection === "live"} readerId={desk.me.id}
-            onAsk={ask} onRetry={id => desk.outbox.retry(id)} onTakeBack={takeBack} />
+            onAsk={ask} onDismiss={dismiss} onRetry={id => desk.outbox.retry(id)} onTakeBack={takeBack} />
         </div>
       </div>
       <div className="conversation-foot">
