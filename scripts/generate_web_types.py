@@ -139,7 +139,9 @@ def render() -> str:
     lines.append("/** Frames the server sends, by `type`. */\nexport interface EventsByType {")
     lines += [f"  readonly {tag}: {name};" for tag, name in events.items()]
     lines.append("}\nexport type ServerEvent = EventsByType[keyof EventsByType];\n")
-    lines.append("/** Commands a client sends, by `type`; `type` and `id` are added by the connection. */\nexport interface CommandsByType {")
+    lines.append(
+        "/** Commands a client sends, by `type`; `type` and `id` are added by the connection. */\nexport interface CommandsByType {"
+    )
     lines += [f"  readonly {verb}: {name};" for verb, name in commands.items()]
     lines.append("}\n\n/** REST answers, by verb of the command table. */\nexport interface AnswersByVerb {")
     lines += [f"  readonly {verb}: {name};" for verb, name in answers.items()]
@@ -149,16 +151,22 @@ def render() -> str:
     lines.append("}\n")
     compact = {"separators": (",", ":"), "ensure_ascii": False}
     lines.append("/** Event type -> shape. */")
-    lines.append(f"export const EVENT_SHAPES: {{ readonly [T in keyof EventsByType]: keyof ShapesByName }} = {json.dumps(events, indent=2)};\n")
+    lines.append(
+        f"export const EVENT_SHAPES: {{ readonly [T in keyof EventsByType]: keyof ShapesByName }} = {json.dumps(events, indent=2)};\n"
+    )
     lines.append("/** REST verb -> shape. */")
-    lines.append(f"export const ANSWER_SHAPES: {{ readonly [V in keyof AnswersByVerb]: keyof ShapesByName }} = {json.dumps(answers, indent=2)};\n")
+    lines.append(
+        f"export const ANSWER_SHAPES: {{ readonly [V in keyof AnswersByVerb]: keyof ShapesByName }} = {json.dumps(answers, indent=2)};\n"
+    )
     lines.append("export type Description = string | readonly [string, ...unknown[]];\n")
     lines.append("/** The types once more as data, for decode.ts. */")
     lines.append("export const SHAPES: { readonly [N in keyof ShapesByName]: Readonly<Record<string, Description>> } = {")
     lines += [f"  {name}: {json.dumps(fields, **compact)}," for name, fields in described.items()]  # type: ignore[arg-type]
     lines.append("};\n")
     lines.append(f"export const CLOSE_CODES = {json.dumps({code.name: int(code) for code in CloseCode}, indent=2)} as const;\n")
-    lines.append(f"/** Error code -> whether the same request may succeed later. */\nexport const ERROR_CODES = {json.dumps(error_codes(), indent=2)} as const;")
+    lines.append(
+        f"/** Error code -> whether the same request may succeed later. */\nexport const ERROR_CODES = {json.dumps(error_codes(), indent=2)} as const;"
+    )
     lines.append("export type ErrorCode = keyof typeof ERROR_CODES;")
     return "\n".join(lines) + "\n"
 

@@ -82,9 +82,9 @@ class OfferedSuggestion(Struct, kw_only=True):
     suggestion_id: str
     kind: Literal["extract", "followup"]
     text: str
-    document_id: str | None | UnsetType = UNSET
-    anchor: str | None | UnsetType = UNSET
-    page: int | None | UnsetType = UNSET
+    document_id: str | UnsetType | None = UNSET
+    anchor: str | UnsetType | None = UNSET
+    page: int | UnsetType | None = UNSET
     command: OfferedCommand | UnsetType = UNSET
 
 
