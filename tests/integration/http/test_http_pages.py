@@ -33,9 +33,7 @@ async def test_a_page_loads_itself_and_nothing_else(house, http, path):
 
 def test_each_place_of_the_page_is_an_address_of_the_server():
     router = (ROOT / "web" / "src" / "app" / "router.ts").read_text(encoding="utf-8")
-    cases = set(
-        re.findall(r'case "([\w-]*)":', router.split("export function routeOf")[1].split("export function addressOf")[0])
-    )
+    cases = set(re.findall(r'case "([\w-]*)":', router.split("export function routeOf")[1].split("export function addressOf")[0]))
     assert {path.split("/")[1] for path in PAGE_PATHS} == cases
 
 
