@@ -26,11 +26,19 @@ export function ConversationRoute({ route }: { readonly route: ConversationPlace
   const { sessionId, mark } = route;
   const topic = useMemo(() => (sessionId === null ? NOTHING : desk.conversation(sessionId)), [desk, sessionId]);
   const conversation = useStore(topic);
+  const title = useStore(desk.sessions).sessions?.find(known => known.id === sessionId)?.title || t("sessions.untitled");
   const open = useMemo(() => evidenceOf(conversation, mark), [conversation, mark]);
   const close = (): void => {
     back({ ...route, mark: null });
     returnToMark();
   };
+
+  useEffect(() => {
+    document.title = sessionId === null ? "Antiphon" : `${title} · Antiphon`;
+    return () => {
+      document.title = "Antiphon";
+    };
+  }, [sessionId, title]);
 
   useEffect(() => {
     // The question made its session: the address says so from now on.
@@ -52,6 +60,7 @@ export function ConversationRoute({ route }: { readonly route: ConversationPlace
 
   const page = (
     <ErrorBoundary title={t("app.fault")} retryLabel={t("app.retry")} resetKey={sessionId ?? ""}>
+      {sessionId !== null && <h1 className="unseen">{title}</h1>}
       <ConversationPage key={sessionId ?? "new"} sessionId={sessionId} model={model} modelPicker={<ModelPicker />} welcome={<Welcome />} gone={<Gone />} />
     </ErrorBoundary>
   );

@@ -64,14 +64,14 @@ export function DeskPage({ onSignOut }: { readonly onSignOut: () => void }): Rea
     <div className={`desk${listShown && inConversations ? " desk-list" : ""}${overPage ? " desk-over" : ""}`}>
       <a className="skip" href="#composer">{t("app.skip")}</a>
       <Rail route={route} onSignOut={onSignOut} onToggleList={toggle} />
-      <div className="desk-panel" aria-hidden={false}>
+      <aside className="desk-panel" aria-label={t("nav.chats")}>
         <ErrorBoundary title={t("app.fault")} retryLabel={t("app.retry")}>
           <SessionPanel currentId={currentId} onNew={() => {
             startNew();
             setOverPage(false);
           }} onLeft={() => setOverPage(false)} workspaceChoice={<WorkspaceChoice />} />
         </ErrorBoundary>
-      </div>
+      </aside>
       <button type="button" className="desk-cover" aria-label={t("app.close")} tabIndex={-1} onClick={() => setOverPage(false)} />
       <div className="desk-page"><Page route={route} /></div>
       <Notices />

@@ -24,6 +24,7 @@ export function DocumentRoute({ route }: { readonly route: Extract<Route, { name
   };
   return (
     <ErrorBoundary title={t("app.fault")} retryLabel={t("app.retry")} resetKey={documentId}>
+      <h1 className="unseen">{known.name || t("evidence.title")}</h1>
       <Suspense fallback={<p className="page-note muted" role="status">{t("app.loading")}</p>}>
         <EvidencePanel target={target} among={[]} onMove={() => undefined} onClose={() => back({ name: "documents" })} />
       </Suspense>

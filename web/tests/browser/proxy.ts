@@ -6,13 +6,13 @@ export class CuttableProxy {
   readonly #sockets = new Set<Socket>();
   #cut = false;
 
-  private constructor(target: number) {
+  private constructor(target: () => number) {
     this.#server = createServer(near => {
       if (this.#cut) {
         near.destroy();
         return;
       }
-      const far = connect(target, "127.0.0.1");
+      const far = connect(target(), "127.0.0.1");
       for (const [one, other] of [[near, far], [far, near]] as const) {
         this.#sockets.add(one);
         one.on("error", () => other.destroy());
@@ -25,7 +25,8 @@ export class CuttableProxy {
     });
   }
 
-  static async start(target: number): Promise<CuttableProxy> {
+  /** `target`: the port, asked for at each connection. */
+  static async start(target: () => number): Promise<CuttableProxy> {
     const proxy = new CuttableProxy(target);
     await new Promise<void>(resolve => proxy.#server.listen(0, "127.0.0.1", resolve));
     return proxy;

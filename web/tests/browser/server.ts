@@ -21,7 +21,7 @@ export class Server {
     this.#settings = settings;
   }
 
-  /** `settings` become ANTIPHON_ variables. Signed in as the owner without credentials, unless ANTIPHON_OWNER_KEY is given. */
+  /** `settings` are ANTIPHON_ variables. Everybody is the owner, unless ANTIPHON_OWNER_KEY is given ("": a link is printed). */
   static async start(settings: Readonly<Record<string, string>> = {}): Promise<Server> {
     const server = new Server(await freePort(), settings);
     await server.launch();
@@ -35,8 +35,9 @@ export class Server {
 
   async launch(): Promise<void> {
     const open = "ANTIPHON_OWNER_KEY" in this.#settings ? [] : ["--no-auth"];
+    const given = Object.fromEntries(Object.entries(this.#settings).filter(([, value]) => value !== ""));
     const child = spawn(PROGRAM, ["serve", "--port", String(this.port), "--data-dir", this.#folder, ...open], {
-      env: { ...process.env, PYTHONPATH: SOURCES, ANTIPHON_HOST: "127.0.0.1", ANTIPHON_LIMITS_MESSAGES_PER_MINUTE: "0", ...this.#settings },
+      env: { ...process.env, PYTHONPATH: SOURCES, ANTIPHON_HOST: "127.0.0.1", ANTIPHON_LIMITS_MESSAGES_PER_MINUTE: "0", ...given },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;

@@ -18,7 +18,7 @@ export function PendingQuestion({ question, online, onRetry, onTakeBack }: Props
   return (
     <article className="message question question-pending" data-testid="message" data-message-id={question.id} data-state={failure === null ? "pending" : "failed"}
       data-role="user" aria-label={t("message.you")}>
-      <p className="question-text" lang={languageOf(question.content)}>{question.content}</p>
+      <h2 className="question-text" lang={languageOf(question.content)}>{question.content}</h2>
       {failure === null && !online && <p className="question-note">{t("message.waiting")}</p>}
       {failure !== null && (
         <div className="outcome outcome-failed" role="alert">

@@ -16,7 +16,7 @@ export const Question = memo(function Question({ message, by }: Props): ReactNod
     <article className="message question" data-testid="message" data-message-id={message.id} data-state={message.state} data-role="user"
       aria-label={by === null ? t("message.you") : t("message.by", { name: by })}>
       {by !== null && <p className="question-by">{by}</p>}
-      <p className="question-text" lang={languageOf(message.content)}>{message.content}</p>
+      <h2 className="question-text" lang={languageOf(message.content)}>{message.content}</h2>
     </article>
   );
 });

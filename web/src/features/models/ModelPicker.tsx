@@ -31,7 +31,7 @@ export function ModelPicker(): ReactNode {
     })),
   ];
   return (
-    <Menu label={t("model.choose")} items={items} className="button button-quiet model-picker" testId="model-picker" side="above">
+    <Menu label={`${t("model.choose")}: ${nameOf(chosen?.id ?? byWorkspace)}`} items={items} className="button button-quiet model-picker" testId="model-picker" side="above">
       <span>{nameOf(chosen?.id ?? byWorkspace)}</span>
       <Icon name="down" size={14} />
     </Menu>

@@ -21,7 +21,7 @@ export function WorkspaceChoice(): ReactNode {
     },
   }));
   return (
-    <Menu label={t("workspace.choose")} items={items} className="workspace-name" testId="workspace-choice">
+    <Menu label={`${t("workspace.choose")}: ${name}`} items={items} className="workspace-name" testId="workspace-choice">
       <span>{name}</span><Icon name="down" size={14} />
     </Menu>
   );
