@@ -61,8 +61,8 @@ export function DeskPage({ onSignOut }: { readonly onSignOut: () => void }): Rea
     else prefer({ listShown: !listShown });
   };
   return (
-    <div className={`desk${listShown && inConversations ? " desk-list" : ""}${overPage ? " desk-over" : ""}`}>
-      <a className="skip" href="#composer">{t("app.skip")}</a>
+    <div className={`desk${listShown && inConversations ? " desk-list" : ""}${overPage ? " desk-over" : ""}${inConversations ? "" : " desk-elsewhere"}`}>
+      {inConversations && <a className="skip" href="#composer">{t("app.skip")}</a>}
       <Rail route={route} onSignOut={onSignOut} onToggleList={toggle} />
       <aside className="desk-panel" aria-label={t("nav.chats")}>
         <ErrorBoundary title={t("app.fault")} retryLabel={t("app.retry")}>

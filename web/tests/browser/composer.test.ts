@@ -116,7 +116,7 @@ test("Markdown grows without raw syntax, is set at the end, and nothing in it ru
   });
   await ask(page, "How long is the annual leave?");
   await answered(page);
-  expect(await page.evaluate(() => Reflect.get(window, "seenRaw"))).toEqual([]);
+  expect(await page.evaluate((): unknown => Reflect.get(window, "seenRaw"))).toEqual([]);
   const answer = lastAnswer(page);
   expect(await answer.locator("table td strong").innerText()).toBe("28");
   await answer.locator("pre .hljs-keyword").first().waitFor();

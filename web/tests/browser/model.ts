@@ -54,10 +54,8 @@ export class FakeModel {
   async #answer(response: ServerResponse): Promise<void> {
     const { pieces, everyMs, firstAfterMs } = this.script;
     this.asked++;
-    let open = true;
     response.on("close", () => {
       if (!response.writableFinished) this.closedEarly++;
-      open = false;
     });
     response.writeHead(200, { "Content-Type": "text/event-stream" });
     const send = (delta: object, finish: string | null): void => {
@@ -65,7 +63,7 @@ export class FakeModel {
     };
     await pause(firstAfterMs ?? 0);
     for (const content of pieces) {
-      if (!open) return;
+      if (response.destroyed) return;
       send({ content }, null);
       await pause(everyMs);
     }

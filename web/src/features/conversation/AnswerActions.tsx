@@ -20,7 +20,7 @@ export function AnswerActions({ message }: { readonly message: Message }): React
     <div className="answer-actions">
       <CopyButton text={withSources} label={t("message.copy")} done={t("message.copied")} />
       {message.run_id !== undefined && message.run_id !== null && (
-        <IconButton icon="search" label={t("why.open")} data-testid="why" onClick={() => setWhy(true)} />
+        <IconButton icon="why" label={t("why.open")} data-testid="why" onClick={() => setWhy(true)} />
       )}
       {why && <WhyDialog message={message} onClose={() => setWhy(false)} />}
     </div>

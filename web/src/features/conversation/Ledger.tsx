@@ -1,5 +1,5 @@
 import { useState, type ReactNode } from "react";
-import { useSpeech, type Speech } from "../../app/text/i18n";
+import { useSpeech, type Speech, type Translate } from "../../app/text/i18n";
 import type { LedgerStep, Message } from "../../state";
 import { Icon } from "../../ui/Icon";
 
@@ -9,7 +9,9 @@ export function Ledger({ message }: { readonly message: Message }): ReactNode {
   const { t } = speech;
   const [open, setOpen] = useState(false);
   const working = message.state === "streaming" && !message.content;
-  const steps = ledgerLines(message.steps, speech);
+  const told = ledgerLines(message.steps, speech);
+  // The steps of a run that one came to later are with the server; what is known of it is said all the same.
+  const steps = told.length || !message.sources.length ? told : [{ time: "", text: passagesOf(message, t) }, { time: "", text: t("ledger.generating") }];
   const summary = summaryOf(message, speech);
   if (working) {
     const lines = steps.length ? steps : [{ time: "", text: t("ledger.working") }];
@@ -20,15 +22,15 @@ export function Ledger({ message }: { readonly message: Message }): ReactNode {
       </div>
     );
   }
-  if (!summary && !steps.length) return <div className="ledger ledger-folded" data-testid="status-line" data-running="false" />;
+  if (!summary && !told.length) return <div className="ledger ledger-folded" data-testid="status-line" data-running="false" />;
   return (
     <div className="ledger ledger-folded" data-testid="status-line" data-running={message.state === "streaming"}>
-      {steps.length > 0 ? (
+      {told.length > 0 ? (
         <button type="button" className="ledger-fold" aria-expanded={open} onClick={() => setOpen(!open)} title={open ? t("ledger.close") : t("ledger.open")}>
           <span>{summary}</span><Icon name={open ? "up" : "down"} size={14} />
         </button>
       ) : <span className="ledger-fold">{summary}</span>}
-      {open && <div className="ledger-steps">{steps.map((line, i) => <LedgerLine key={i} line={line} running={false} />)}</div>}
+      {open && <div className="ledger-steps">{told.map((line, i) => <LedgerLine key={i} line={line} running={false} />)}</div>}
     </div>
   );
 }
@@ -41,7 +43,7 @@ interface Line {
 function LedgerLine({ line, running }: { readonly line: Line; readonly running: boolean }): ReactNode {
   return (
     <p className={running ? "ledger-line running" : "ledger-line"}>
-      <span className="ledger-time">{line.time}</span>
+      {line.time && <span className="ledger-time">{line.time}</span>}
       <span>{line.text}</span>
     </p>
   );
@@ -89,8 +91,8 @@ function sentenceOf(step: LedgerStep, { t }: Speech): string {
     case "retrieving": {
       if (passages === undefined) return documents === undefined ? t("ledger.searchingAll") : t("ledger.searching", { count: documents });
       if (passages === 0) return t("ledger.nothing");
-      const kept = `${t("ledger.found", { count: passages })} ${t("ledger.documents", { count: documents ?? 1 })}`;
-      return searched === undefined ? kept : `${kept}, ${t("ledger.searched", { count: searched })}`;
+      const kept = t("ledger.from", { passages: t("ledger.found", { count: passages }), documents: t("ledger.documents", { count: documents ?? 1 }) });
+      return searched === undefined ? kept : t("ledger.and", { first: kept, second: t("ledger.searched", { count: searched }) });
     }
     case "reranking":
       return t("ledger.reranking");
@@ -106,10 +108,14 @@ function sentenceOf(step: LedgerStep, { t }: Speech): string {
 function summaryOf(message: Message, speech: Speech): string {
   const { t } = speech;
   if (!message.sources.length) return message.steps.length ? t("ledger.nothing") : "";
-  const documents = new Set(message.sources.map(source => source.document_id)).size;
-  const found = `${t("ledger.passages", { count: message.sources.length })} ${t("ledger.documents", { count: documents })}`;
+  const found = passagesOf(message, t);
   const took = message.usage?.["first_token_ms"];
   const ended = message.steps.findLast(step => step.phase === "generating" || step.phase === "retrieving")?.elapsedMs;
   const time = typeof took === "number" ? took : (ended ?? null);
-  return time === null ? found : `${found}, ${seconds(time, speech)}`;
+  return time === null ? found : t("ledger.and", { first: found, second: seconds(time, speech) });
+}
+
+function passagesOf(message: Message, t: Translate): string {
+  const documents = new Set(message.sources.map(source => source.document_id)).size;
+  return t("ledger.from", { passages: t("ledger.passages", { count: message.sources.length }), documents: t("ledger.documents", { count: documents }) });
 }

@@ -14,6 +14,8 @@ interface Props {
 interface Placed {
   readonly target: EvidenceTarget;
   readonly top: number;
+  /** At the height of its mark: a rule joins the two. */
+  readonly joined: boolean;
 }
 
 const GAP = 8;
@@ -33,9 +35,10 @@ export function MarginNotes({ message, text }: Props): ReactNode {
       const next = citedTargets(message).flatMap(target => {
         const mark = body.querySelector(`[data-mark="${CSS.escape(markId(message.id, target.n))}"]`);
         if (!mark) return [];
-        const top = Math.max(free, mark.getBoundingClientRect().top - origin);
+        const wanted = mark.getBoundingClientRect().top - origin;
+        const top = Math.max(free, wanted);
         free = top + NOTE_HEIGHT + GAP;
-        return [{ target, top }];
+        return [{ target, top, joined: top - wanted < 2 }];
       });
       setPlaced(before => (same(before, next) ? before : next));
     };
@@ -49,8 +52,8 @@ export function MarginNotes({ message, text }: Props): ReactNode {
   }, [message, text]);
   return (
     <div ref={margin} className="margin" aria-hidden="true">
-      {placed.map(({ target, top }) => (
-        <button key={target.n} type="button" tabIndex={-1} className="margin-note" style={{ top }}
+      {placed.map(({ target, top, joined }) => (
+        <button key={target.n} type="button" tabIndex={-1} className="margin-note" data-joined={joined} style={{ top }}
           onClick={() => openMark(markId(message.id, target.n), text.current?.querySelector<HTMLElement>(`[data-mark="${CSS.escape(markId(message.id, target.n))}"]`) ?? null)}>
           <span className="margin-head"><span className="source-n">{target.n}</span> <b>{target.title}</b>{target.paged && <span>{t("sources.page", { page: target.page })}</span>}</span>
           <span className="margin-quote" lang={languageOf(target.snippet)}>{target.snippet}</span>
@@ -64,5 +67,5 @@ export function MarginNotes({ message, text }: Props): ReactNode {
 const NOTE_HEIGHT = 92;
 
 function same(a: readonly Placed[], b: readonly Placed[]): boolean {
-  return a.length === b.length && a.every((note, i) => note.target.n === b[i]?.target.n && Math.abs(note.top - b[i].top) < 1);
+  return a.length === b.length && a.every((note, i) => note.target.n === b[i]?.target.n && Math.abs(note.top - b[i].top) < 1 && note.joined === b[i].joined);
 }

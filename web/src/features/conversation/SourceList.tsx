@@ -20,7 +20,7 @@ export function SourceList({ message }: { readonly message: Message }): ReactNod
     <section className="sources" aria-label={t("sources.title")}>
       <h3>
         <button type="button" className="sources-fold" aria-expanded={open} onClick={() => setOpen(!open)}>
-          {t("sources.title")} <span>{t("sources.used", { count: used.length })}</span>
+          {t("sources.title")} {used.length > 0 && <span>{t("sources.used", { count: used.length })}</span>}
           {readOnly.length > 0 && <span>{t("sources.readOnly", { count: readOnly.length })}</span>}
           <Icon name={open ? "up" : "down"} size={14} />
         </button>

@@ -75,10 +75,10 @@ export function EvidencePanel({ target, among, onMove, onClose }: Props): ReactN
           </>
         )}
         {located.kind === "page" && (
-          <>
+          <span className="evidence-zoom">
             <IconButton icon="zoomOut" label={t("evidence.zoomOut")} disabled={zoom === ZOOMS[0]} onClick={() => rescale(-1)} />
             <IconButton icon="zoomIn" label={t("evidence.zoomIn")} disabled={zoom === ZOOMS.at(-1)} onClick={() => rescale(1)} />
-          </>
+          </span>
         )}
         <span className="push" />
         {target.snippet && <CopyButton text={`“${target.snippet.trim()}” (${title}${target.paged ? `, ${t("evidence.page", { page: target.page })}` : ""})`} label={t("evidence.quote")} done={t("evidence.quoteCopied")} />}

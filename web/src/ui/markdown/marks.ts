@@ -22,7 +22,9 @@ export function cutAtMarks(text: string, start: number | null, places: readonly 
   let at = 0;
   const take = (from: number, to: number, place: MarkPlace): void => {
     if (from < at || to > text.length) return;
-    if (from > at) pieces.push({ text: text.slice(at, from), place: null });
+    // A mark is glued to the word before it: the room between them is the mark's own.
+    const before = text.slice(at, from).trimEnd();
+    if (before) pieces.push({ text: before, place: null });
     pieces.push({ text: text.slice(from, to), place });
     at = to;
   };
