@@ -103,6 +103,8 @@ bench: $(DEV)
 	@if [ -d $(SHARED)/data/docs ]; then $(BIN)/python bench/documents.py $(SHARED)/data/docs --mkpdf $(SHARED)/bench/mkpdf.py \
 		--news $(SHARED)/data/crud_news/passages.jsonl; else echo "bench/documents.py: skipped, there is no $(SHARED)/data/docs"; fi
 	@$(BIN)/python bench/ingest_beside.py $(SHARED)/data/crud_news/passages.jsonl
+	@if command -v npm >/dev/null 2>&1 && command -v chromium >/dev/null 2>&1; then $(BIN)/python scripts/build_web.py && \
+		$(NPM_WEB) run bench; else echo "web/tests/bench: skipped, there is no npm or no chromium"; fi
 	@if [ -f $(SHARED)/bench/fake_openai.py ]; then $(BIN)/python bench/model_stream.py; \
 		else echo "bench/model_stream.py: skipped, there is no $(SHARED)/bench"; fi
 

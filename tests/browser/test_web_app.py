@@ -24,7 +24,11 @@ def bundle() -> None:
     """The bundle is of the present sources: what is tested is what is there."""
     for options in (["--modules"], []):
         done = subprocess.run(
-            [sys.executable, ROOT / "scripts" / "build_web.py", *options], capture_output=True, text=True, timeout=300, check=False
+            [sys.executable, ROOT / "scripts" / "build_web.py", *options],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
 

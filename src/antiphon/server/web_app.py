@@ -3,7 +3,7 @@
 Names under /assets/ hold a hash of their content and are kept by browsers for good; everything else is asked for again. Texts lie
 beside their br and gzip forms (scripts/build_web.py) and go out as the browser takes them. Without a bundle (a checkout without
 Node) a plain page says how to get one. Read once, when the application is made; big files are streamed from the disk.
-Tests: tests/integration/http/test_http_pages.py, tests/unit/server/test_web_app.py; in a real browser: tests/browser.
+docs/subsystems/web.md. Tests: tests/integration/http/test_http_pages.py, tests/unit/server/test_web_app.py, tests/browser.
 """
 
 from __future__ import annotations

@@ -595,6 +595,45 @@ export interface DocumentDeletedEvent {
   readonly epoch?: string;
 }
 
+/** A sync of a watched folder or address has ended. `state`: ok, partial (some could not be had) or failed. `counts`: outcome -> documents. */
+export interface WatchSyncedEvent {
+  readonly type: "watch_synced";
+  readonly watch_id: string;
+  readonly state: string;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly next_due: string;
+  readonly error?: Readonly<Record<string, unknown>> | null;
+  readonly session_id?: string | null;
+  readonly run_id?: string | null;
+  readonly message_id?: string | null;
+  readonly cause?: string | null;
+  readonly seq?: number;
+  readonly prev_seq?: number;
+  readonly timestamp?: string;
+  readonly topic?: string;
+  readonly epoch?: string;
+}
+
+/** A workspace is indexed anew; the old index serves. `stage`: cutting, embedding, waiting (see `reason`), cancelled, ready. */
+export interface IndexProgressEvent {
+  readonly type: "index_progress";
+  readonly workspace_id: string;
+  readonly stage: string;
+  readonly done: number;
+  readonly total: number;
+  readonly eta_ms?: number | null;
+  readonly reason?: string | null;
+  readonly session_id?: string | null;
+  readonly run_id?: string | null;
+  readonly message_id?: string | null;
+  readonly cause?: string | null;
+  readonly seq?: number;
+  readonly prev_seq?: number;
+  readonly timestamp?: string;
+  readonly topic?: string;
+  readonly epoch?: string;
+}
+
 export interface WelcomeEvent {
   readonly type: "welcome";
   readonly connection_id: string;
@@ -1143,6 +1182,8 @@ export interface EventsByType {
   readonly document_ready: DocumentReadyEvent;
   readonly document_failed: DocumentFailedEvent;
   readonly document_deleted: DocumentDeletedEvent;
+  readonly watch_synced: WatchSyncedEvent;
+  readonly index_progress: IndexProgressEvent;
   readonly welcome: WelcomeEvent;
   readonly ack: AckEvent;
   readonly subscribed: SubscribedEvent;
@@ -1243,6 +1284,8 @@ export interface ShapesByName {
   readonly DocumentFailedEvent: DocumentFailedEvent;
   readonly WireFailure: WireFailure;
   readonly DocumentDeletedEvent: DocumentDeletedEvent;
+  readonly WatchSyncedEvent: WatchSyncedEvent;
+  readonly IndexProgressEvent: IndexProgressEvent;
   readonly WelcomeEvent: WelcomeEvent;
   readonly WireUser: WireUser;
   readonly AckEvent: AckEvent;
@@ -1330,6 +1373,8 @@ export const EVENT_SHAPES: { readonly [T in keyof EventsByType]: keyof ShapesByN
   "document_ready": "DocumentReadyEvent",
   "document_failed": "DocumentFailedEvent",
   "document_deleted": "DocumentDeletedEvent",
+  "watch_synced": "WatchSyncedEvent",
+  "index_progress": "IndexProgressEvent",
   "welcome": "WelcomeEvent",
   "ack": "AckEvent",
   "subscribed": "SubscribedEvent",
@@ -1420,6 +1465,8 @@ export const SHAPES: { readonly [N in keyof ShapesByName]: Readonly<Record<strin
   DocumentFailedEvent: {"type":["one","document_failed"],"document_id":"string","name":"string","error":["ref","WireFailure"],"session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
   WireFailure: {"code":"string","message":"string","retryable?":"boolean","data?":["record","any"]},
   DocumentDeletedEvent: {"type":["one","document_deleted"],"document_id":"string","session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
+  WatchSyncedEvent: {"type":["one","watch_synced"],"watch_id":"string","state":"string","counts":["record","number"],"next_due":"string","error?":["or",["record","any"],"null"],"session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
+  IndexProgressEvent: {"type":["one","index_progress"],"workspace_id":"string","stage":"string","done":"number","total":"number","eta_ms?":["or","number","null"],"reason?":["or","string","null"],"session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
   WelcomeEvent: {"type":["one","welcome"],"connection_id":"string","user":["ref","WireUser"],"limits":["record","any"],"heartbeat_ms":"number","features":["array","string"],"session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
   WireUser: {"id":"string","name":"string"},
   AckEvent: {"type":["one","ack"],"reply_to":["or","string","null"],"ok":"boolean","result":["or",["record","any"],"null"],"error":["or",["ref","WireFailure"],"null"],"duplicate":"boolean","session_id?":["or","string","null"],"run_id?":["or","string","null"],"message_id?":["or","string","null"],"cause?":["or","string","null"],"seq?":"number","prev_seq?":"number","timestamp?":"string","topic?":"string","epoch?":"string"},
@@ -1516,6 +1563,13 @@ export const ERROR_CODES = {
   "timeout": true,
   "shutting_down": true,
   "internal": true,
+  "url_refused": false,
+  "url_unreachable": true,
+  "url_disallowed": false,
+  "url_not_found": false,
+  "url_denied": false,
+  "url_too_large": false,
+  "url_duplicate": false,
   "folder_in_use": false,
   "unsafe_settings": false
 } as const;

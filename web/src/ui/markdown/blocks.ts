@@ -23,13 +23,22 @@ export interface Blocks {
 
 export const NO_BLOCKS: Blocks = { text: "", whole: false, blocks: [], frozen: 0, frozenEnd: 0 };
 
+/** A whole text of this length is parsed within a frame. Of longer ones only the rest is parsed at the end. */
+const REREAD_CHARACTERS = 8_000;
+/** `[name]: address`, which changes what stands before it. */
+const DEFINITION = /^ {0,3}\[[^\]]+\]:/m;
+
 /** `whole`: nothing more comes, the text is shown as it is. */
 export function readBlocks(before: Blocks, text: string, whole: boolean): Blocks {
   if (before.text === text && before.whole === whole) return before;
-  if (whole) return wholeText(before, text);
   const known = text.startsWith(before.text) && !before.whole ? before : NO_BLOCKS;
   const base = known.frozenEnd;
   const kept = known.blocks.slice(0, known.frozen);
+  if (whole) {
+    if (text.length <= REREAD_CHARACTERS || DEFINITION.test(text)) return wholeText(known, text);
+    const blocks = [...kept, ...blocksOf(text.slice(base), base)];
+    return { text, whole, blocks, frozen: blocks.length, frozenEnd: text.length };
+  }
   const found = blocksOf(presentable(text.slice(base)), base);
   const blocks = [...kept, ...found];
   if (found.length < 2) return { text, whole, blocks, frozen: kept.length, frozenEnd: base };
