@@ -25,13 +25,14 @@ else ifeq ($(ANTIPHON_DATA_DIR),)
 SERVE_FLAGS += --data-dir data
 endif
 
-.PHONY: help serve test lint format bench prove docs wheel constraints clean
+.PHONY: help serve test lint format bench prove docs wheel constraints clean web lint-web test-web screens
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make serve [HOST= PORT= DATA_DIR=]   start Antiphon (installs what it needs first)"
 	@echo "make test                            linters and all tests"
 	@echo "make lint | format                   ruff, pyright, import-linter | ruff format"
+	@echo "make web | screens                   the web app's bundle | its pictures in docs/screens"
 	@echo "make bench | prove                   measurements | the long versions of the tests"
 	@echo "make docs | wheel | constraints      generated pages | dist/*.whl | constraints.txt"
 	@echo "make clean                           remove what was built (never data/)"
@@ -59,19 +60,39 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 
 # exec: the server takes the place of the shell, so that Ctrl-C and SIGTERM reach it directly.
 serve: $(RUNTIME)
+	@$(BIN)/python scripts/build_web.py --if-possible
 	@exec $(BIN)/antiphon serve $(SERVE_FLAGS)
 
-lint: $(DEV)
+# The bundle in src/antiphon/server/bundle; nothing happens while web/ is as it was.
+web: $(BIN)/python
+	@$(BIN)/python scripts/build_web.py
+
+lint: $(DEV) lint-web
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports --no-logo
 
+# Machines without Node lint and test the Python side only, and say so.
+NPM_WEB := npm --prefix web --silent
+lint-web:
+	@if command -v npm >/dev/null 2>&1; then \
+		$(BIN)/python scripts/build_web.py --modules && $(NPM_WEB) run lint && $(NPM_WEB) run typecheck; \
+		else echo "web/: not linted, there is no npm here" >&2; fi
+
+test-web:
+	@if command -v npm >/dev/null 2>&1; then $(BIN)/python scripts/build_web.py && $(NPM_WEB) test; \
+		else echo "web/: not tested, there is no npm here" >&2; fi
+
+# Needs Chromium; looks at a real server with the sample documents and a model of its own.
+screens: $(DEV) web
+	@$(NPM_WEB) run screens
+
 format: $(DEV)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-test: lint
+test: lint test-web
 	@scripts/install_test_packages.sh
 	@$(BIN)/pytest $(TESTS)
 
@@ -82,6 +103,8 @@ bench: $(DEV)
 	@if [ -d $(SHARED)/data/docs ]; then $(BIN)/python bench/documents.py $(SHARED)/data/docs --mkpdf $(SHARED)/bench/mkpdf.py \
 		--news $(SHARED)/data/crud_news/passages.jsonl; else echo "bench/documents.py: skipped, there is no $(SHARED)/data/docs"; fi
 	@$(BIN)/python bench/ingest_beside.py $(SHARED)/data/crud_news/passages.jsonl
+	@if command -v npm >/dev/null 2>&1 && command -v chromium >/dev/null 2>&1; then $(BIN)/python scripts/build_web.py && \
+		$(NPM_WEB) run bench; else echo "web/tests/bench: skipped, there is no npm or no chromium"; fi
 	@if [ -f $(SHARED)/bench/fake_openai.py ]; then $(BIN)/python bench/model_stream.py; \
 		else echo "bench/model_stream.py: skipped, there is no $(SHARED)/bench"; fi
 
@@ -92,6 +115,8 @@ prove: lint
 
 docs: $(DEV)
 	@$(BIN)/python scripts/generate_docs.py
+	@$(BIN)/python scripts/generate_web_types.py
+	@$(BIN)/python scripts/generate_web_fixtures.py
 
 wheel: $(DEV)
 	@$(BIN)/python -m build --wheel
@@ -101,4 +126,4 @@ constraints: $(DEV)
 	@$(BIN)/python scripts/compile_constraints.py
 
 clean:
-	rm -rf $(VENV) dist build .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) web/node_modules src/antiphon/server/bundle dist build .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -40,7 +41,21 @@ def test_it_holds_the_package_and_all_that_goes_with_it(wheel: Path):
     }
     assert sources - names == set(), "missing in the wheel"
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert not any(name.startswith(("tests/", "scripts/", "docs/")) for name in names)
+    assert not any(name.startswith(("tests/", "scripts/", "docs/", "web/")) for name in names)
+
+
+def test_it_holds_the_web_app(wheel: Path):
+    archive = zipfile.ZipFile(wheel)
+    inside = {name.removeprefix("antiphon/server/bundle/") for name in archive.namelist() if "/server/bundle/" in name}
+    page = archive.read("antiphon/server/bundle/index.html").decode()
+    for reference in re.findall(r'(?:src|href)="/([^"]+)"', page):
+        assert reference in inside, reference
+    scripts = [name for name in inside if name.startswith("assets/") and name.endswith(".js")]
+    assert len(scripts) >= 4
+    for name in scripts:
+        assert {f"{name}.br", f"{name}.gz"} <= inside, name
+    assert any(name.startswith("assets/pdf.worker") for name in inside)
+    assert "pdf/cmaps/UniGB-UCS2-H.bcmap" in inside
 
 
 def test_it_serves_from_an_empty_environment(wheel: Path, tmp_path: Path):

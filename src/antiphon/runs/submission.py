@@ -155,7 +155,7 @@ def place_question(tx: Transaction, s: Submission, session: SessionRow, *, new: 
     if s.answers is None:
         tx.insert(MESSAGES, message)
     tx.insert(MESSAGES, answer)
-    _touch_session(tx, s, session)
+    session = _touch_session(tx, s, session)
     result = result_of(s, session.id, message.id)
     if s.command_id is not None and not waited:
         _remember(tx, s, result)
@@ -247,9 +247,12 @@ def _empty_answer(tx: Transaction, s: Submission, session: SessionRow, ordinal: 
     )  # fmt: skip
 
 
-def _touch_session(tx: Transaction, s: Submission, session: SessionRow) -> None:
+def _touch_session(tx: Transaction, s: Submission, session: SessionRow) -> SessionRow:
+    """The session as it is now: the first question is its title when it has none."""
     title = session.title or title_of(s.content)
-    tx.update(SESSIONS, _REACH, session.id, updated_at=s.moment_s, title=title, leaf_message_id=s.answer_id)
+    changes: dict[str, Any] = {"updated_at": s.moment_s, "title": title, "leaf_message_id": s.answer_id}
+    tx.update(SESSIONS, _REACH, session.id, **changes)
+    return msgspec.structs.replace(session, **changes)
 
 
 def _remember(tx: Transaction, s: Submission, result: dict[str, Any]) -> None:

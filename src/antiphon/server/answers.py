@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from antiphon.protocol.shapes import WireMessage, WireSession
+
 
 class FailureDetail(Struct, kw_only=True):
     code: str
@@ -35,6 +37,17 @@ class SignedIn(Struct, kw_only=True):
 class User(UserName, kw_only=True):
     server_owner: bool
     suspended: bool = False
+
+
+class Me(Struct, kw_only=True):
+    """`key_workspace`, `key_role`: what the API key of this request is narrowed to."""
+
+    id: str
+    name: str
+    server_owner: bool
+    has_password: bool
+    key_workspace: str | None
+    key_role: str | None
 
 
 class Workspace(Struct, kw_only=True):
@@ -165,25 +178,31 @@ class Found(Struct, kw_only=True):
     mode: str
 
 
-class Session(Struct, kw_only=True):
+class ModelInfo(Struct, kw_only=True):
     id: str
-    workspace_id: str
-    title: str
-    visibility: Literal["private", "workspace"]
-    pinned: bool
-    created_at: Any
+    provider: str
+    label: str
 
 
-class Message(Struct, kw_only=True):
+class Models(Struct, kw_only=True):
+    """`default`: the id that answers when none is chosen."""
+
+    items: list[ModelInfo]
+    next_cursor: str | None
+    default: str
+
+
+class RunRecord(Struct, kw_only=True):
+    """`record`: what the run noted of itself (retrieval, nodes, counts); its fields are not fixed."""
+
     id: str
-    role: Literal["user", "assistant"]
-    content: str
-    state: Literal["streaming", "complete", "stopped", "failed", "interrupted"]
-    sources: list[dict[str, Any]]
-    citations: list[dict[str, Any]]
-    created_at: Any
-    run_id: str | UnsetType | None = UNSET
-    parent_id: str | UnsetType | None = UNSET
+    state: str
+    model: str | None
+    session_id: str | None
+    record: dict[str, Any] | None
+    created_at: str
+    finished_at: str | None
+    error: dict[str, Any] | None = None
 
 
 class Key(Struct, kw_only=True):
@@ -233,12 +252,12 @@ class Documents(Struct, kw_only=True):
 
 
 class Sessions(Struct, kw_only=True):
-    items: list[Session]
+    items: list[WireSession]
     next_cursor: str | None
 
 
 class Messages(Struct, kw_only=True):
-    items: list[Message]
+    items: list[WireMessage]
     next_cursor: str | None
 
 
@@ -252,7 +271,8 @@ ANSWERS: Final[dict[str, type[Struct]]] = {
     "workspace_create": Workspace, "workspace_get": Workspace, "workspace_update": Workspace, "workspace_list": Workspaces,
     "member_list": Members, "member_put": Member, "document_add": AddedDocuments, "document_list": Documents,
     "document_get": Document, "document_change": Document, "document_replace": AddedDocument, "document_outline": Outline, "document_page_text": PageText, "document_rects": Rectangles, "search": Found,
-    "session_create": Session, "session_get": Session, "session_update": Session, "session_list": Sessions,
+    "session_create": WireSession, "session_get": WireSession, "session_update": WireSession, "session_list": Sessions,
     "message_list": Messages, "key_create": NewKey, "key_list": Keys, "ws_ticket": Ticket, "command": Ack,
+    "model_list": Models, "run_get": RunRecord, "me": Me,
 }  # fmt: skip
 """Verb -> its answer. Verbs that are missing answer with an object without fixed fields."""

@@ -27,11 +27,11 @@ from antiphon.server.front_door import FrontDoor
 from antiphon.server.health import HealthRoutes
 from antiphon.server.openapi import description_routes
 from antiphon.server.origins import OriginPolicy
-from antiphon.server.page_routes import page_routes
 from antiphon.server.rest import Answer, answer_json, rest_routes
 from antiphon.server.sign_in import answer_sign_in, answer_sign_out, answer_ticket
 from antiphon.server.surface import Surface
 from antiphon.server.uploads import UploadForm, Uploading, unguarded
+from antiphon.server.web_app import web_routes
 
 FORMS: Final[dict[Form, Answer]] = {
     "json": answer_json, "sign_in": answer_sign_in, "sign_out": answer_sign_out, "ticket": answer_ticket,
@@ -49,7 +49,7 @@ def create_app(house: Surface, *, socket_routes: Sequence[BaseRoute], uploading:
         *HealthRoutes(house).routes(),
         *description_routes(house.commands, BINDINGS),
         *realtime_description_routes(house.commands),
-        *page_routes(),
+        *web_routes(),
     ]
     door = Middleware(FrontDoor, policy=policy, ids=house.runtime.ids, clock=house.runtime.clock, log=house.log)
     return Starlette(

@@ -1,32 +1,28 @@
-"""The plain pages: what they are made of, that they load nothing from elsewhere, and that their reducer is the Python one."""
+"""The web app's page and files as HTTP serves them: what the page is made of, how it is kept, and that it loads nothing from elsewhere."""
 
 from __future__ import annotations
 
-import asyncio
-import json
+import gzip
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
-import antiphon.server.page_routes
-from antiphon.protocol.reducer import TopicState
-from antiphon.server.page_routes import _host_source
+from antiphon.server.web_app import BUNDLE, PAGE_PATHS, host_source, web_routes
 
-PAGES = Path(antiphon.server.page_routes.__file__).parent / "pages"
-TESTIDS = {
-    "composer", "send", "stop", "message", "citation", "source", "status-line", "connection-state", "upload-zone", "document-row",
-    "session-row", "new-session",
-}  # fmt: skip
+ROOT = Path(__file__).parents[3]
+PLAIN = {"Accept-Encoding": "identity"}
+PLACES = ["/", "/sign-in", "/c/ses_1", "/d/doc_1?p=3&m=4-9", "/documents", "/settings", "/settings/models"]
+built = pytest.mark.skipif(not (BUNDLE / "index.html").is_file(), reason="the web app is not built here: `make web`")
 
 
-@pytest.mark.parametrize("path", ["/", "/sign-in", "/docs/api"])
+@pytest.mark.parametrize("path", [*PLACES, "/docs/api"])
 async def test_a_page_loads_itself_and_nothing_else(house, http, path):
-    async with http.get(house.url + path) as answer:
+    async with http.get(house.url + path, headers=PLAIN) as answer:
         assert (answer.status, answer.content_type) == (200, "text/html")
         page, policy = await answer.text(), answer.headers["Content-Security-Policy"]
     assert "'unsafe" not in policy
+    assert "default-src 'self'" in policy
     assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=", page)
     for reference in re.findall(r'(?:src|href)="([^"]+)"', page):
         assert reference.startswith(("/", "#")), reference
@@ -35,22 +31,59 @@ async def test_a_page_loads_itself_and_nothing_else(house, http, path):
                 assert answer.status == 200, reference
 
 
-async def test_static_files_are_revalidated_and_end_at_their_folder(house, http):
-    async with http.get(f"{house.url}/static/page.js") as answer:
-        assert answer.content_type == "text/javascript"
-        tag = answer.headers["ETag"]
-    async with http.get(f"{house.url}/static/page.js", headers={"If-None-Match": tag}) as answer:
-        assert answer.status == 304
-    for path in ("/static/index.html", "/static/%2e%2e%2fapp.py", "/static/..%2fapp.py", "/static/nope.js", "/static/"):
+def test_each_place_of_the_page_is_an_address_of_the_server():
+    router = (ROOT / "web" / "src" / "app" / "router.ts").read_text(encoding="utf-8")
+    cases = set(re.findall(r'case "([\w-]*)":', router.split("export function routeOf")[1].split("export function addressOf")[0]))
+    assert {path.split("/")[1] for path in PAGE_PATHS} == cases
+
+
+@built
+async def test_hashed_files_are_kept_for_good_and_come_compressed(house, http):
+    async with http.get(f"{house.url}/", headers=PLAIN) as answer:
+        script = re.search(r'src="(/assets/[^"]+\.js)"', await answer.text())
+        assert answer.headers["Cache-Control"] == "no-cache"
+    assert script is not None
+    sizes = {}
+    for encoding in ("br", "gzip", "identity"):
+        async with http.get(house.url + script[1], headers={"Accept-Encoding": encoding}, auto_decompress=False) as answer:
+            body = await answer.read()
+            assert (answer.status, answer.content_type) == (200, "text/javascript")
+            assert answer.headers.get("Content-Encoding", "identity") == encoding
+            assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+            assert answer.headers["Vary"] == "Accept-Encoding"
+            sizes[encoding] = len(body)
+            tag = answer.headers["ETag"]
+            plain = gzip.decompress(body) if encoding == "gzip" else body
+        assert encoding == "br" or plain == (BUNDLE / script[1].lstrip("/")).read_bytes()
+        async with http.get(house.url + script[1], headers={"Accept-Encoding": encoding, "If-None-Match": tag}) as answer:
+            assert answer.status == 304
+    assert sizes["br"] < sizes["gzip"] < sizes["identity"] / 2
+    async with http.get(house.url + script[1], headers={"Accept-Encoding": "br;q=0, gzip;q=0"}, auto_decompress=False) as answer:
+        assert "Content-Encoding" not in answer.headers
+
+
+@built
+async def test_what_pdf_js_needs_is_there(house, http):
+    for path in ("/pdf/cmaps/UniGB-UCS2-H.bcmap", "/pdf/standard_fonts/FoxitFixed.pfb"):
+        async with http.get(house.url + path) as answer:
+            assert answer.status == 200, path
+
+
+async def test_files_end_at_their_folders(house, http):
+    paths = (
+        "/static/%2e%2e%2fapp.py", "/static/..%2fapp.py", "/static/nope.js", "/static/", "/static/no_bundle.html", "/assets/",
+        "/assets/..%2findex.html", "/assets/%2e%2e/%2e%2e/app.py", "/index.html", "/sources.sha256", "/c/", "/c/a/b", "/nothing",
+    )  # fmt: skip
+    for path in paths:
         async with http.get(house.url + path) as answer:
             assert answer.status == 404, path
 
 
 def test_what_is_no_host_is_not_named_in_a_policy():
     for host in ("a.example; script-src *", "a.example *", "a.example,", "a'b", "", "例.example"):
-        assert _host_source(host) == "localhost"
+        assert host_source(host) == "localhost"
     for host in ("a.example:8000", "[::1]:80", "127.0.0.1"):
-        assert _host_source(host) == host
+        assert host_source(host) == host
 
 
 async def test_a_host_header_adds_no_directive(house, http):
@@ -58,80 +91,17 @@ async def test_a_host_header_adds_no_directive(house, http):
         assert "script-src *" not in answer.headers.get("Content-Security-Policy", "")
 
 
-def test_scripts_put_data_in_as_text_only():
-    whole = "\n".join(path.read_text(encoding="utf-8") for path in PAGES.glob("*.js"))
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|https?://", whole)
+def test_without_a_bundle_a_plain_page_says_how_to_get_one(tmp_path: Path):
+    routes = web_routes(tmp_path / "none")
+    assert {route.path for route in routes} >= set(PAGE_PATHS)
+    told = (Path(web_routes.__code__.co_filename).parent / "pages" / "no_bundle.html").read_text(encoding="utf-8")
+    assert "make web" in told
+    assert not re.search(r"<script|<style|\sstyle=", told)
 
 
-def test_the_fixed_test_ids_are_there():
-    whole = "\n".join(path.read_text(encoding="utf-8") for path in PAGES.iterdir())
-    for name in TESTIDS:
-        assert re.search(rf'data-testid"?[=:]\s*"{name}"', whole), name
-
-
-def test_every_text_is_there_in_both_languages():
-    source = (PAGES / "texts.js").read_text(encoding="utf-8")
-    english, chinese = source.split("\n  zh: {")
-    parts = (english.split("en: {")[1], chinese.split("\n};")[0])
-    keys = [set(re.findall(r"[,{]\s+(\w+): ", "{ " + part)) for part in parts]
-    assert keys[0] == keys[1]
-    used = set(re.findall(r'data-text="(\w+)"', "".join(p.read_text(encoding="utf-8") for p in PAGES.glob("*.html"))))
-    assert used <= keys[0]
-
-
-def _frames() -> list[dict]:
-    """A run with emoji and Chinese, a duplicate, merged chunks, a stop, documents, then a second epoch."""
-    run = {"topic": "session:s", "run_id": "r1", "message_id": "a1"}
-    return [
-        {"type": "subscribed", "topic": "session:s", "epoch": "e1", "seq": 0, "mode": "snapshot"},
-        {"type": "snapshot", "topic": "session:s", "epoch": "e1", "seq": 0, "messages": [], "active_runs": []},
-        {"type": "user_message", "seq": 1, "topic": "session:s", "message_id": "u1", "content": "假期？", "run_id": "r1"},
-        {"type": "run_started", "seq": 2, **run, "kind": "chat", "model": "m", "attempt": 1},
-        {"type": "status", "seq": 3, **run, "phase": "retrieving", "content": "…"},
-        {"type": "sources", "seq": 4, **run, "sources": [{"n": 1, "source_id": "x", "title": "t", "snippet": "s"}]},
-        {"type": "answer_chunk", "seq": 5, **run, "content": "😀 二十", "offset": 0},
-        {"type": "answer_chunk", "seq": 5, **run, "content": "😀 二十", "offset": 0},
-        {"type": "answer_chunk", "seq": 8, "prev_seq": 5, **run, "content": "天 [1]", "offset": 4},
-        {"type": "citation", "seq": 9, **run, "n": 1, "source_id": "x", "start": 6, "end": 9},
-        {"type": "complete", "seq": 10, **run, "status": "stopped", "text_length": 9, "stopped_by": {"id": "u", "name": "Ann"}},
-        {"type": "user_message", "seq": 12, "topic": "session:s", "message_id": "u2", "content": "gap"},
-        {"type": "subscribed", "topic": "session:s", "epoch": "e2", "seq": 3, "mode": "snapshot"},
-        {"type": "snapshot", "topic": "session:s", "epoch": "e2", "seq": 3, "active_runs": [{"run_id": "r2", "message_id": "a2"}], "messages": [
-            {"id": "a2", "role": "assistant", "content": "𝄞ab", "state": "streaming", "sources": [], "citations": []}]},
-        {"type": "answer_chunk", "seq": 4, "topic": "session:s", "run_id": "r2", "message_id": "a2", "content": "c", "offset": 3},
-        {"type": "answer_chunk", "seq": 5, "topic": "session:s", "run_id": "r2", "message_id": "a2", "content": "!", "offset": 9},
-    ]  # fmt: skip
-
-
-async def test_the_pages_reducer_agrees_with_the_python_one():
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("there is no `node` here to run the page's script with")
-    script = f"""
-        import {{ TopicState }} from {json.dumps((PAGES / "topic_state.js").as_uri())};
-        const state = new TopicState("session:s"), steps = [];
-        for (const frame of {json.dumps(_frames())}) {{
-          const outcome = state.apply(frame);
-          steps.push([outcome, state.seq, state.position, [...state.messages.values()].map(m => [m.id, m.role, m.content, m.state,
-            m.citations.length, m.sources.length]), [...state.runs.keys()]]);
-        }}
-        console.log(JSON.stringify(steps));
-    """
-    process = await asyncio.create_subprocess_exec(
-        node, "--input-type=module", "-e", script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, problem = await process.communicate()
-    assert process.returncode == 0, problem.decode()
-    state, expected = TopicState("session:s"), []
-    for frame in _frames():
-        outcome = state.apply(frame).value.replace("duplicate", "ignored")
-        messages = [
-            [m["id"], m["role"], m["content"], m["state"], len(m["citations"]), len(m["sources"])]
-            for m in state.messages.values()
-        ]
-        expected.append([outcome, state.last_seq, state.position, messages, list(state.active_runs)])
-    got = json.loads(out)
-    for index, (mine, theirs) in enumerate(zip(got, expected, strict=True)):
-        assert mine == theirs, index
-    assert [step[0] for step in got][-1] == "gap"
-    assert got[10][3][1][2] == "😀 二十天 [1]"
+def test_no_markup_is_made_of_data():
+    for path in (ROOT / "web" / "src").rglob("*.ts*"):
+        text = path.read_text(encoding="utf-8")
+        found = re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text)
+        assert found is None, path
+        assert "https://" not in re.sub(r"//.*", "", text) or path.name == "generated.ts", path
