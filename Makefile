@@ -87,6 +87,7 @@ test-web:
 # Needs Chromium; looks at a real server with the sample documents and a model of its own.
 screens: $(DEV) web
 	@$(NPM_WEB) run screens
+	@$(BIN)/python scripts/shrink_pictures.py docs/screens
 
 format: $(DEV)
 	@$(BIN)/ruff check --fix .

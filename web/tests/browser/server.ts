@@ -37,7 +37,7 @@ export class Server {
     const open = "ANTIPHON_OWNER_KEY" in this.#settings ? [] : ["--no-auth"];
     const given = Object.fromEntries(Object.entries(this.#settings).filter(([, value]) => value !== ""));
     const child = spawn(PROGRAM, ["serve", "--port", String(this.port), "--data-dir", this.#folder, ...open], {
-      env: { ...process.env, PYTHONPATH: SOURCES, ANTIPHON_HOST: "127.0.0.1", ANTIPHON_LIMITS_MESSAGES_PER_MINUTE: "0", ...given },
+      env: { ...process.env, PYTHONPATH: SOURCES, ANTIPHON_HOST: "127.0.0.1", ANTIPHON_LIMITS_MESSAGES_PER_MINUTE: "0", ANTIPHON_CHAT_TITLES: "false", ANTIPHON_CHAT_DISCOVER: "false", ...given },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;

@@ -10,8 +10,9 @@ export function Ledger({ message }: { readonly message: Message }): ReactNode {
   const [open, setOpen] = useState(false);
   const working = message.state === "streaming" && !message.content;
   const told = ledgerLines(message.steps, speech);
-  // The steps of a run that one came to later are with the server; what is known of it is said all the same.
-  const steps = told.length || !message.sources.length ? told : [{ time: "", text: passagesOf(message, t) }, { time: "", text: t("ledger.generating") }];
+  // The first steps of a run that one came to later are with the server; what is known of them is said all the same.
+  const missed = message.sources.length > 0 && !message.steps.some(step => step.phase === "retrieving");
+  const steps = missed ? [{ time: "", text: passagesOf(message, t) }, ...(told.length > 1 ? told.slice(1) : [{ time: "", text: t("ledger.generating") }])] : told;
   const summary = summaryOf(message, speech);
   if (working) {
     const lines = steps.length ? steps : [{ time: "", text: t("ledger.working") }];
@@ -43,7 +44,7 @@ interface Line {
 function LedgerLine({ line, running }: { readonly line: Line; readonly running: boolean }): ReactNode {
   return (
     <p className={running ? "ledger-line running" : "ledger-line"}>
-      {line.time && <span className="ledger-time">{line.time}</span>}
+      <span className="ledger-time">{line.time}</span>
       <span>{line.text}</span>
     </p>
   );
