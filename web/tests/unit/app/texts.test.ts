@@ -52,3 +52,11 @@ test("Chinese is set as Chinese", () => {
     expect(text, key).not.toMatch(/ {2,}/);
   }
 });
+
+test("no key stands twice", () => {
+  for (const language of ["en", "zh"]) {
+    const text = readFileSync(new URL(`../../../src/app/text/${language}.json`, import.meta.url), "utf8");
+    const keys = [...text.matchAll(/^ {2}"([^"]+)":/gm)].map(found => found[1]);
+    expect(keys.filter((key, i) => keys.indexOf(key) !== i)).toEqual([]);
+  }
+});
