@@ -23,6 +23,8 @@ from antiphon.testing.raw_socket import Frame, RawSocket
 from antiphon.testing.server_process import OWNER_KEY, FakeModelServer, ServerProcess
 
 BEARER = {"Authorization": f"Bearer {OWNER_KEY}"}
+KEPT_OUTPUTS_MIB = 16
+"""What outputs of nodes may take for being used again (`runs.cache_bytes`); long histories fill it."""
 STAMP = re.compile(r"t=(\d+)/")
 
 
@@ -167,7 +169,7 @@ async def test_h5_readers_that_stop(fast: ServerProcess, session: str, fake_mode
         p50, p95 = statistics.median(lags), statistics.quantiles(lags, n=20)[-1]
         print(f"{produced / 1e6:.1f} MB of text in {took:.1f} s, server {memory.growth:+.1f} MiB above {memory.before:.0f}")
         print(f"tokens of the other reader while two do not read: p50 {p50:.1f} ms, p95 {p95:.1f} ms")
-        assert memory.growth < 40
+        assert memory.growth < 40 + KEPT_OUTPUTS_MIB
         assert p50 < 15
         assert p95 < 200
 
