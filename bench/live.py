@@ -180,7 +180,7 @@ class Process:
 def start_product(folder: Path, port: int, fake_port: int) -> Process:
     env = {
         "ANTIPHON_PORT": str(port), "ANTIPHON_DATA_DIR": str(folder / "data"), "ANTIPHON_OWNER_KEY": KEY,
-        "ANTIPHON_CHAT_BASE_URL": f"http://127.0.0.1:{fake_port}/v1", "ANTIPHON_CHAT_MODEL": "fake-llm",
+        "ANTIPHON_CHAT_BASE_URL": f"http://127.0.0.1:{fake_port}/v1", "ANTIPHON_CHAT_MODEL": "fake-llm", "ANTIPHON_CHAT_TITLES": "false",
         "ANTIPHON_LIMITS_MESSAGES_PER_MINUTE": "0", "ANTIPHON_LIMITS_CONNECTIONS_PER_USER": "0", "ANTIPHON_LOG_LEVEL": "warning",
     }  # fmt: skip
     program = [str(Path(sys.executable).parent / "antiphon"), "serve"]
